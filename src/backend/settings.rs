@@ -1,0 +1,68 @@
+//! What is remembered between starts.
+
+use serde::{Deserialize, Serialize};
+
+/// Mixer's own port.
+pub const DEFAULT_PORT: u16 = 12800;
+/// How many hosts are remembered.
+pub const RECENT_HOSTS: usize = 8;
+
+/// What is remembered between starts. Every field has a default, so an older or newer file still loads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// What the Host field says.
+    pub host: String,
+    /// What the Port field says.
+    pub port: u16,
+    /// Hosts connected to before, newest first, at most [`RECENT_HOSTS`].
+    pub recent_hosts: Vec<String>,
+    /// The name others see.
+    pub name: String,
+    /// The colour others see: red, green, blue, each from 0 to 1.
+    pub color: [f32; 3],
+    /// Light, dark, or as the system says.
+    pub theme: Theme,
+    /// Where the window was.
+    pub window: Option<WindowPlace>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            host: "localhost".to_owned(),
+            port: DEFAULT_PORT,
+            recent_hosts: Vec::new(),
+            name: String::new(),
+            color: [0.9, 0.45, 0.35],
+            theme: Theme::System,
+            window: None,
+        }
+    }
+}
+
+/// Light, dark, or as the system says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Theme {
+    /// As the system says.
+    #[default]
+    System,
+    /// Always light.
+    Light,
+    /// Always dark.
+    Dark,
+}
+
+/// Where the window is, in logical points.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WindowPlace {
+    /// Width of the inside.
+    pub width: f32,
+    /// Height of the inside.
+    pub height: f32,
+    /// Left edge of the frame, where the system tells it.
+    pub x: Option<f32>,
+    /// Top edge of the frame, where the system tells it.
+    pub y: Option<f32>,
+}

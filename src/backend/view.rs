@@ -1,0 +1,276 @@
+//! The picture the window paints: plain values, made by the backend, never changed by the window.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::settings::Settings;
+
+/// Everything the window shows, as it is at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Where the connection stands.
+    pub status: Status,
+    /// What to give to colleagues; present while this computer hosts.
+    pub share: Option<Share>,
+    /// The rooms of the relay, by name.
+    pub rooms: Vec<Room>,
+    /// Everybody connected to the relay, in a room or not, ourselves included.
+    pub people: usize,
+    /// Our own place among the rooms.
+    pub membership: Membership,
+    /// Why the last thing asked for did not work. Stays until dismissed or tried again.
+    pub failure: Option<Failure>,
+    /// A save or restore under way.
+    pub transfer: Option<Transfer>,
+    /// The Blender that *Open in Blender* would start.
+    pub blender: Option<BlenderProgram>,
+    /// What is remembered between starts.
+    pub settings: Settings,
+    /// The newest log lines, oldest first.
+    pub log: Arc<Vec<LogLine>>,
+    /// The folder that holds the log files.
+    pub log_folder: Option<PathBuf>,
+    /// The program is ending: the window should close.
+    pub quitting: bool,
+}
+
+/// Where the connection stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Status {
+    /// Not connected, and not trying.
+    #[default]
+    Offline,
+    /// Reaching for a relay, or starting our own.
+    Connecting {
+        /// What is being reached, as `host:port`.
+        target: String,
+    },
+    /// Our own relay runs, and we are connected to it.
+    Hosting {
+        /// The port it listens on.
+        port: u16,
+    },
+    /// Connected to a relay that is not ours.
+    Connected {
+        /// What we are connected to, as `host:port`.
+        target: String,
+        /// It runs on this computer, started by another program.
+        on_this_computer: bool,
+    },
+    /// The connection broke; it is tried again by itself.
+    Lost {
+        /// What is being reached, as `host:port`.
+        target: String,
+        /// When the next attempt starts; in the past while it runs.
+        retry_at: Instant,
+        /// Why the connection broke or the last attempt failed.
+        why: Failure,
+    },
+}
+
+impl Status {
+    /// Whether requests about rooms can be answered now.
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        matches!(self, Self::Hosting { .. } | Self::Connected { .. })
+    }
+}
+
+/// What to tell colleagues so that they can connect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Share {
+    /// The port to give with each address.
+    pub port: u16,
+    /// The addresses, best first. Empty when this computer has no network.
+    pub addresses: Vec<Address>,
+}
+
+impl Share {
+    /// The address to show large: the best one that colleagues can use.
+    #[must_use]
+    pub fn primary(&self) -> Option<&Address> {
+        self.addresses.first().filter(|address| address.for_colleagues)
+    }
+}
+
+/// One address of this computer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The address itself.
+    pub ip: IpAddr,
+    /// What it is, in words: `LAN`, `VPN (ZeroTier)`, `Docker – not for colleagues`.
+    pub label: String,
+    /// Whether a colleague could reach us there.
+    pub for_colleagues: bool,
+}
+
+/// A room of the relay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Room {
+    /// Its name, unique on the relay.
+    pub name: String,
+    /// Who is in it, ourselves first, then by name.
+    pub members: Vec<Person>,
+    /// Bytes of its history, headers included.
+    pub size_bytes: u64,
+    /// Entries of its history.
+    pub edits: u64,
+    /// The Blender version it was made with.
+    pub blender_version: String,
+    /// The Mixer version it was made with.
+    pub mixer_version: String,
+    /// Any version may join.
+    pub ignores_versions: bool,
+    /// It stays when the last one leaves.
+    pub keep_open: bool,
+    /// What can be done with it.
+    pub state: RoomState,
+}
+
+/// What can be done with a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomState {
+    /// Its maker is still sending the scene; nobody can join yet.
+    Uploading,
+    /// People are in it, and one can join.
+    Ready,
+    /// Nobody is in it, and one can join.
+    Empty,
+    /// We are on the way in.
+    Joining,
+    /// We are in it.
+    YouAreIn,
+}
+
+/// Somebody connected to the relay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Person {
+    /// The id the relay gave, unique among those connected.
+    pub id: String,
+    /// The name they chose, or their address.
+    pub name: String,
+    /// The colour they chose: red, green, blue, each from 0 to 1.
+    pub color: Option<[f32; 3]>,
+    /// Blender's mode in words: `Object mode`, `Sculpt`.
+    pub mode: Option<String>,
+    /// The scene they look at, and its frame.
+    pub scene: Option<(String, i64)>,
+    /// The address they connect from.
+    pub address: String,
+    /// This is us.
+    pub is_me: bool,
+}
+
+/// Our own place among the rooms.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Membership {
+    /// In no room.
+    #[default]
+    Out,
+    /// Making a room.
+    Creating {
+        /// Its name.
+        room: String,
+    },
+    /// Receiving a room's history.
+    Joining {
+        /// Its name.
+        room: String,
+        /// Bytes received.
+        received_bytes: u64,
+        /// Bytes to receive, as far as known at the start.
+        total_bytes: u64,
+        /// When it began.
+        since: Instant,
+    },
+    /// In a room.
+    In {
+        /// Its name.
+        room: String,
+    },
+    /// Waiting for the relay to let us out.
+    Leaving {
+        /// Its name.
+        room: String,
+    },
+}
+
+impl Membership {
+    /// The room we are in, or on the way in or out of.
+    #[must_use]
+    pub fn room(&self) -> Option<&str> {
+        match self {
+            Self::Out => None,
+            Self::Creating { room }
+            | Self::Joining { room, .. }
+            | Self::In { room }
+            | Self::Leaving { room } => Some(room),
+        }
+    }
+}
+
+/// Something that did not work: what happened, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened and why, as a sentence.
+    pub what: String,
+    /// What to do about it, as a sentence.
+    pub advice: String,
+}
+
+/// A save or restore under way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transfer {
+    /// Saving to a file, or restoring from one.
+    pub direction: TransferDirection,
+    /// The room.
+    pub room: String,
+    /// Bytes done.
+    pub done_bytes: u64,
+    /// Bytes in all, as far as known.
+    pub total_bytes: u64,
+    /// When it began.
+    pub since: Instant,
+}
+
+/// Which way a transfer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferDirection {
+    /// A room into a file.
+    Save,
+    /// A file into a new room.
+    Restore,
+}
+
+/// A Blender found on this computer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlenderProgram {
+    /// The program.
+    pub path: PathBuf,
+    /// What to call it: `Blender 3.6` where the place tells the version, else `Blender`.
+    pub label: String,
+}
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// When, in local words: `14:03:07`, UTC.
+    pub time: String,
+    /// How bad.
+    pub level: Level,
+    /// What happened.
+    pub text: String,
+}
+
+/// How bad a log line or a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For information.
+    Info,
+    /// Something to look at.
+    Warning,
+    /// Something failed.
+    Error,
+}

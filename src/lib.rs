@@ -1,0 +1,3 @@
+//! Mixdesk.
+
+pub mod backend;
