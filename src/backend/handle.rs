@@ -38,8 +38,16 @@ pub fn pair(view: View) -> (Handle, Remote) {
     let (view_in, view) = watch::channel(Arc::new(view));
     let (notices_in, notices) = mpsc::channel(NOTICES_WAITING);
     (
-        Handle { actions: actions_in, view, notices },
-        Remote { actions, view: view_in, notices: notices_in },
+        Handle {
+            actions: actions_in,
+            view,
+            notices,
+        },
+        Remote {
+            actions,
+            view: view_in,
+            notices: notices_in,
+        },
     )
 }
 

@@ -91,7 +91,9 @@ impl Share {
     /// The address to show large: the best one that colleagues can use.
     #[must_use]
     pub fn primary(&self) -> Option<&Address> {
-        self.addresses.first().filter(|address| address.for_colleagues)
+        self.addresses
+            .first()
+            .filter(|address| address.for_colleagues)
     }
 }
 

@@ -1,0 +1,31 @@
+//! The Mixer wire: kinds, frames, strings, attributes, typed messages. Pure: bytes in, values out.
+//!
+//! Everything on the wire is a [`Frame`]: a 14-byte [`Header`] and a payload, both ways, with no
+//! greeting and no version. [`Decoder`] cuts frames out of a byte stream. Kinds below 100 are
+//! between a client and the relay and have a typed form, [`ClientMessage`] and [`RelayMessage`];
+//! kinds above 100 are room commands, whose payload nobody here looks into (but for the string
+//! that leads a mergeable one).
+//!
+//! Invariant: nothing here allocates more than what has arrived plus a constant, and nothing panics,
+//! whatever the bytes.
+
+mod attributes;
+mod decoder;
+mod foreign;
+mod frame;
+mod json;
+mod kind;
+mod message;
+mod wire;
+
+pub use attributes::{Attributes, NamedAttributes, parse_named, write_named};
+pub use decoder::{Decoder, FrameError, FrameLimits, STEP_BYTES};
+pub use foreign::Foreign;
+pub use frame::{Frame, HEADER_BYTES, Header};
+pub use json::{JsonError, MAX_DEPTH, MAX_INTEGER_DIGITS, object, quote};
+pub use kind::Kind;
+pub use message::{ClientMessage, JoinRequest, RelayMessage, attribute};
+pub use wire::{Take, WireError};
+
+/// The port Mixer listens on unless told otherwise.
+pub const DEFAULT_PORT: u16 = 12800;
