@@ -10,4 +10,6 @@
 )]
 
 pub mod backend;
+pub mod net;
 pub mod protocol;
+pub mod relay;

@@ -1,0 +1,16 @@
+//! Frames over any byte stream: reading, writing, reaching a host, listening on a port.
+//!
+//! Nothing here knows what frames mean. Every wait has an end: a peer that stops in the middle of a
+//! frame, never says anything, or takes nothing off our hands is an error with its own sentence.
+
+mod connect;
+mod listen;
+mod read;
+mod target;
+mod write;
+
+pub use connect::{ConnectError, Connected, connect};
+pub use listen::{Bind, canonical, listen, prepare, raise_open_files};
+pub use read::{FrameReader, Patience, ReadError};
+pub use target::{Target, TargetError};
+pub use write::{MAX_SLICES, WriteError, write_frames};

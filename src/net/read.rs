@@ -1,0 +1,179 @@
+//! Reading frames off a byte stream.
+
+use std::io;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::timeout;
+
+use crate::protocol::{Decoder, Frame, FrameError, FrameLimits};
+
+/// How long to wait for the other end to say something.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// From the start to the first whole frame.
+    pub first: Duration,
+    /// From one byte to the next in the middle of a frame.
+    pub stall: Duration,
+}
+
+/// Why nothing more can be read.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+    /// What came cannot be a frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The other end closed in the middle of a frame.
+    #[error("it closed the connection in the middle of a message")]
+    Truncated,
+    /// The other end stopped in the middle of a frame.
+    #[error("it stopped in the middle of a message for {} s", .0.as_secs_f32())]
+    Stalled(Duration),
+    /// The other end never sent a whole frame.
+    #[error("it said nothing for {} s after connecting", .0.as_secs_f32())]
+    Silent(Duration),
+}
+
+/// Reads frames off a byte stream.
+#[derive(Debug)]
+pub struct FrameReader<R> {
+    io: R,
+    decoder: Decoder,
+    patience: Patience,
+    /// Until when the first frame has to be whole; `None` once it was.
+    first_until: Option<tokio::time::Instant>,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    /// Starts at the beginning of a stream.
+    #[must_use]
+    pub fn new(io: R, limits: FrameLimits, patience: Patience) -> Self {
+        let first_until = Some(tokio::time::Instant::now() + patience.first);
+        Self {
+            io,
+            decoder: Decoder::new(limits),
+            patience,
+            first_until,
+        }
+    }
+
+    /// The next frame that has already arrived; `None` when [`fill`](Self::fill) is due.
+    ///
+    /// # Errors
+    /// When what came cannot be a frame.
+    pub fn arrived(&mut self) -> Result<Option<Frame>, FrameError> {
+        let frame = self.decoder.next_frame()?;
+        if frame.is_some() {
+            self.first_until = None;
+        }
+        Ok(frame)
+    }
+
+    /// Waits for more bytes. `false` when the other end has closed between two frames. Call it only
+    /// when [`arrived`](Self::arrived) gave `None`. Cancel safe.
+    ///
+    /// # Errors
+    /// When the connection breaks, closes in the middle of a frame, or the patience ends.
+    pub async fn fill(&mut self) -> Result<bool, ReadError> {
+        let between = self.decoder.is_between_frames();
+        let mut spare = self.decoder.spare();
+        let read = self.io.read_buf(&mut spare);
+        let count = if let Some(until) = self.first_until {
+            tokio::time::timeout_at(until, read)
+                .await
+                .map_err(|_| ReadError::Silent(self.patience.first))??
+        } else if between {
+            read.await?
+        } else {
+            timeout(self.patience.stall, read)
+                .await
+                .map_err(|_| ReadError::Stalled(self.patience.stall))??
+        };
+        match count {
+            0 if between => Ok(false),
+            0 => Err(ReadError::Truncated),
+            _ => Ok(true),
+        }
+    }
+
+    /// The next frame; `None` when the other end has closed between two frames. Cancel safe.
+    ///
+    /// # Errors
+    /// As [`arrived`](Self::arrived) and [`fill`](Self::fill).
+    pub async fn next(&mut self) -> Result<Option<Frame>, ReadError> {
+        loop {
+            if let Some(frame) = self.arrived()? {
+                return Ok(Some(frame));
+            }
+            if !self.fill().await? {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Kind;
+    use tokio::io::AsyncWriteExt;
+
+    const PATIENCE: Patience = Patience {
+        first: Duration::from_secs(10),
+        stall: Duration::from_secs(20),
+    };
+
+    fn pair() -> (
+        tokio::io::DuplexStream,
+        FrameReader<tokio::io::DuplexStream>,
+    ) {
+        let (ours, theirs) = tokio::io::duplex(1024);
+        (
+            ours,
+            FrameReader::new(theirs, FrameLimits::DEFAULT, PATIENCE),
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_ends_only_before_the_first_frame() {
+        let (mut ours, mut reader) = pair();
+        ours.write_all(&Frame::new(Kind::CLIENT_ID, b"").wire()[..10])
+            .await
+            .unwrap();
+        assert!(matches!(reader.next().await, Err(ReadError::Silent(_))));
+
+        let (mut ours, mut reader) = pair();
+        ours.write_all(Frame::new(Kind::CLIENT_ID, b"").wire())
+            .await
+            .unwrap();
+        assert!(reader.next().await.unwrap().is_some());
+        assert!(
+            timeout(Duration::from_secs(100_000), reader.next())
+                .await
+                .is_err(),
+            "idle may last"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_in_the_middle_ends_and_a_close_is_told_apart() {
+        let (mut ours, mut reader) = pair();
+        let frame = Frame::new(Kind(140), b"abc");
+        ours.write_all(frame.wire()).await.unwrap();
+        assert_eq!(reader.next().await.unwrap().as_ref(), Some(&frame));
+        ours.write_all(&frame.wire()[..15]).await.unwrap();
+        assert!(matches!(reader.next().await, Err(ReadError::Stalled(_))));
+        drop(ours);
+        assert!(matches!(reader.next().await, Err(ReadError::Truncated)));
+
+        let (mut ours, mut reader) = pair();
+        ours.write_all(frame.wire()).await.unwrap();
+        drop(ours);
+        assert!(reader.next().await.unwrap().is_some());
+        assert!(reader.next().await.unwrap().is_none());
+    }
+}

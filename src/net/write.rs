@@ -1,0 +1,99 @@
+//! Writing frames to a byte stream.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use thiserror::Error;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+/// How many frames one system call writes at most.
+pub const MAX_SLICES: usize = 256;
+
+/// Why nothing more can be written.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+    /// The other end took nothing for too long.
+    #[error("it took nothing off the line for {} s", .0.as_secs_f32())]
+    Stalled(Duration),
+}
+
+/// Writes all of `frames`, in order, and leaves it empty. Waits at most `patience` for the other end
+/// to take *anything*; a slow end that takes a little now and then is waited for as long as it needs.
+/// Returns the bytes written.
+///
+/// # Errors
+/// When the connection breaks or the patience ends. Part of the frames may have been written.
+pub async fn write_frames<W: AsyncWrite + Unpin>(
+    io: &mut W,
+    frames: &mut VecDeque<Bytes>,
+    patience: Duration,
+) -> Result<u64, WriteError> {
+    let mut total = 0;
+    loop {
+        let slices: Vec<_> = frames
+            .iter()
+            .take(MAX_SLICES)
+            .map(|bytes| IoSlice::new(bytes))
+            .collect();
+        if slices.is_empty() {
+            return Ok(total);
+        }
+        let written = timeout(patience, io.write_vectored(&slices))
+            .await
+            .map_err(|_| WriteError::Stalled(patience))??;
+        if written == 0 {
+            return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+        }
+        total += written as u64;
+        advance(frames, written);
+    }
+}
+
+fn advance(frames: &mut VecDeque<Bytes>, mut written: usize) {
+    while let Some(front) = frames.front_mut() {
+        if front.len() > written {
+            front.advance(written);
+            return;
+        }
+        written -= front.len();
+        frames.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+
+    #[tokio::test]
+    async fn all_is_written_in_order() {
+        let (mut ours, mut theirs) = tokio::io::duplex(7);
+        let frames: Vec<Bytes> = (0..600u32).map(|n| Bytes::from(n.to_string())).collect();
+        let expected = frames.concat();
+        let writing = tokio::spawn(async move {
+            write_frames(&mut ours, &mut frames.into(), Duration::from_secs(60))
+                .await
+                .unwrap()
+        });
+        let mut got = Vec::new();
+        theirs.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, expected);
+        assert_eq!(writing.await.unwrap(), expected.len() as u64);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_that_takes_nothing_is_an_error() {
+        let (mut ours, _theirs) = tokio::io::duplex(4);
+        let mut frames = VecDeque::from([Bytes::from_static(b"12345678")]);
+        let error = write_frames(&mut ours, &mut frames, Duration::from_secs(60))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, WriteError::Stalled(_)));
+    }
+}

@@ -1,0 +1,82 @@
+//! The next bytes for one peer: answers first, then news, then its room.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::bulletin::News;
+use super::hub::Hub;
+use super::outbox::{Outbox, Reply};
+
+/// How much is gathered for one write, but for a single larger frame.
+const GATHER_BYTES: usize = 1 << 20;
+
+/// What one peer has been given so far.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    hub: Arc<Hub>,
+    outbox: Arc<Outbox>,
+    news_cursor: u64,
+}
+
+impl Delivery {
+    pub(super) fn new(hub: Arc<Hub>, outbox: Arc<Outbox>, news_cursor: u64) -> Self {
+        Self {
+            hub,
+            outbox,
+            news_cursor,
+        }
+    }
+
+    /// Appends what the peer gets next to `out`, a bounded amount. `false` when there was nothing.
+    pub(super) fn gather(&mut self, out: &mut VecDeque<Bytes>) -> bool {
+        let mut any = false;
+        while let Some(reply) = self.outbox.take_reply() {
+            any = true;
+            match reply {
+                Reply::Frame(frame) => out.push_back(frame),
+                Reply::Rooms => {
+                    let (list, head) = self.hub.list_rooms();
+                    self.news_until(head, out);
+                    out.push_back(list);
+                }
+                Reply::Clients => {
+                    let (list, head) = self.hub.list_clients();
+                    self.news_until(head, out);
+                    out.push_back(list);
+                }
+            }
+            if out.iter().map(Bytes::len).sum::<usize>() >= GATHER_BYTES {
+                return true;
+            }
+        }
+        let before = self.news_cursor;
+        self.some_news(u64::MAX, out);
+        any |= self.news_cursor != before;
+        any | self.outbox.take_commands(out)
+    }
+
+    /// A list holds all that was told before it, so what was told before it goes first.
+    fn news_until(&mut self, until: u64, out: &mut VecDeque<Bytes>) {
+        while self.news_cursor < until {
+            self.some_news(until, out);
+        }
+    }
+
+    fn some_news(&mut self, until: u64, out: &mut VecDeque<Bytes>) {
+        match self.hub.bulletin.read(self.news_cursor, until) {
+            News::Since(pieces, cursor) => {
+                out.extend(pieces);
+                self.news_cursor = cursor;
+            }
+            News::Missed => {
+                // Lists hold at least what was told by then; what comes after is told on top of them.
+                let (clients, head) = self.hub.list_clients();
+                let (rooms, _) = self.hub.list_rooms();
+                out.extend([clients, rooms]);
+                self.news_cursor = head;
+            }
+        }
+    }
+}

@@ -1,0 +1,589 @@
+//! The rules: who may join, leave, delete; attributes and what of them is told to whom.
+//!
+//! Plain synchronous methods behind one lock and no I/O, so that each rule is a unit test.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::PeerId;
+use super::bulletin::Bulletin;
+use super::limits::{ERROR_TEXT_BYTES, Limits, ROOM_NAME_BYTES};
+use super::log::{Figures, Keep, Log};
+use super::outbox::{Member, Outbox, Reply};
+use crate::protocol::{
+    Attributes, ClientMessage, JoinRequest, NamedAttributes, RelayMessage, attribute,
+};
+
+/// The relay's registry and rules.
+#[derive(Debug)]
+pub(super) struct Hub {
+    /// Never held across an await; the hot path does without it. Outboxes, logs and the bulletin
+    /// are locked under it.
+    state: Mutex<State>,
+    /// What everybody is told.
+    pub(super) bulletin: Bulletin,
+    /// Rings when something is to be told.
+    changed: Notify,
+    limits: Limits,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next_peer: u64,
+    peers: BTreeMap<PeerId, Peer>,
+    rooms: BTreeMap<String, Room>,
+    /// Gone since the last telling, and known to others.
+    gone_clients: Vec<String>,
+    gone_rooms: Vec<String>,
+    /// Changed since the last telling.
+    changed_clients: HashMap<PeerId, BTreeSet<String>>,
+    changed_rooms: HashMap<String, BTreeSet<String>>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    client_id: String,
+    /// All of them, the relay's own included.
+    attributes: Attributes,
+    room: Option<String>,
+    outbox: Arc<Outbox>,
+    /// Others have been told that it is there.
+    told: bool,
+}
+
+#[derive(Debug)]
+struct Room {
+    /// All but the figures.
+    attributes: Attributes,
+    log: Arc<Log>,
+    members: BTreeSet<PeerId>,
+    joinable: bool,
+    keep_open: bool,
+    told: bool,
+}
+
+impl Room {
+    fn whole(&self) -> Attributes {
+        with_figures(self.attributes.clone(), self.log.figures())
+    }
+}
+
+/// A peer that was let in.
+#[derive(Debug)]
+pub(super) struct Admission {
+    pub(super) id: PeerId,
+    pub(super) client_id: String,
+    pub(super) outbox: Arc<Outbox>,
+    /// From where on it is told news.
+    pub(super) news_cursor: u64,
+}
+
+/// Something that was not done, as a sentence for the person who asked.
+type Refusal = String;
+
+impl Hub {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            state: Mutex::default(),
+            bulletin: Bulletin::new(),
+            changed: Notify::new(),
+            limits,
+        }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Lets a peer in and announces it.
+    ///
+    /// # Errors
+    /// When the relay is full.
+    pub(super) fn connect(&self, address: SocketAddr) -> Result<Admission, Refusal> {
+        let mut state = self.state.lock();
+        if state.peers.len() >= self.limits.connections {
+            return Err(format!(
+                "This server is full: {} people are connected. Try again later.",
+                state.peers.len()
+            ));
+        }
+        let id = PeerId(state.next_peer);
+        state.next_peer += 1;
+        let client_id = address.to_string();
+        let attributes = Attributes::default()
+            .with_text(attribute::ID, &client_id)
+            .with_text(attribute::IP, &address.ip().to_string())
+            .with_count(attribute::PORT, address.port().into())
+            .with_text_or_null(attribute::ROOM, None);
+        let outbox = Arc::new(Outbox::new(self.limits.pending_bytes));
+        let peer = Peer {
+            client_id: client_id.clone(),
+            attributes,
+            room: None,
+            outbox: Arc::clone(&outbox),
+            told: false,
+        };
+        state.peers.insert(id, peer);
+        state.changed_clients.entry(id).or_default();
+        let news_cursor = self.bulletin.head();
+        drop(state);
+        self.changed.notify_one();
+        Ok(Admission {
+            id,
+            client_id,
+            outbox,
+            news_cursor,
+        })
+    }
+
+    /// Forgets a peer: it leaves its room, then everybody is told.
+    pub(super) fn disconnect(&self, id: PeerId) {
+        let mut state = self.state.lock();
+        state.leave_room(id);
+        state.changed_clients.remove(&id);
+        if let Some(peer) = state.peers.remove(&id)
+            && peer.told
+        {
+            state.gone_clients.push(peer.client_id);
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Does what a peer asks. What it gets for it is in its outbox afterwards.
+    pub(super) fn handle(&self, id: PeerId, message: ClientMessage) {
+        let mut state = self.state.lock();
+        if let Err(refusal) = self.apply(&mut state, id, message) {
+            tracing::info!("refused: {refusal}");
+            state.reply(id, &RelayMessage::SendError(refusal));
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// A sentence to one peer about something it sent.
+    pub(super) fn refuse(&self, id: PeerId, refusal: Refusal) {
+        self.state
+            .lock()
+            .reply(id, &RelayMessage::SendError(refusal));
+    }
+
+    fn apply(&self, state: &mut State, id: PeerId, message: ClientMessage) -> Result<(), Refusal> {
+        match message {
+            ClientMessage::JoinRoom(request) => self.join(state, id, &request),
+            ClientMessage::LeaveRoom(_) => {
+                let room = state
+                    .leave_room(id)
+                    .ok_or("You are in no room, so there is none to leave.")?;
+                tracing::info!(room, "left");
+                state.outbox(id).inspect(|outbox| outbox.leave());
+                Ok(())
+            }
+            ClientMessage::ListRooms => {
+                state.outbox(id).inspect(|outbox| outbox.push(Reply::Rooms));
+                Ok(())
+            }
+            ClientMessage::ListClients => {
+                state
+                    .outbox(id)
+                    .inspect(|outbox| outbox.push(Reply::Clients));
+                Ok(())
+            }
+            ClientMessage::Content => state.content(id),
+            ClientMessage::DeleteRoom(room) => state.delete_room(&room),
+            ClientMessage::SetClientName(name) => {
+                let name = Attributes::default().with_text(attribute::USER_NAME, &name);
+                self.set_client_attributes(state, id, name)
+            }
+            ClientMessage::SetClientAttributes(attributes) => {
+                self.set_client_attributes(state, id, attributes)
+            }
+            ClientMessage::SetRoomAttributes(room, attributes) => {
+                let attributes = attributes.without(&attribute::OF_ROOMS);
+                state.update_room(&room, attributes, self.limits.attributes_bytes)
+            }
+            ClientMessage::SetRoomKeepOpen(room, keep_open) => {
+                let flag = Attributes::default().with_flag(attribute::KEEP_OPEN, keep_open);
+                state.update_room(&room, flag, usize::MAX)?;
+                if let Some(room) = state.rooms.get_mut(&room) {
+                    room.keep_open = keep_open;
+                }
+                Ok(())
+            }
+            ClientMessage::ClientId => {
+                if let Some(client_id) = state.peers.get(&id).map(|peer| peer.client_id.clone()) {
+                    state.reply(id, &RelayMessage::ClientId(client_id));
+                }
+                Ok(())
+            }
+            ClientMessage::SendError(text) => {
+                if text.len() > ERROR_TEXT_BYTES {
+                    return Err(format!(
+                        "An error text may have {ERROR_TEXT_BYTES} bytes, not {}.",
+                        text.len()
+                    ));
+                }
+                self.bulletin
+                    .post(RelayMessage::SendError(text).encode().into_wire());
+                Ok(())
+            }
+        }
+    }
+
+    fn join(&self, state: &mut State, id: PeerId, request: &JoinRequest) -> Result<(), Refusal> {
+        let name = request.room.as_str();
+        let Some(peer) = state.peers.get(&id) else {
+            return Ok(());
+        };
+        if let Some(current) = &peer.room {
+            return Err(format!(
+                "You are already in the room “{current}”. Leave it first."
+            ));
+        }
+        let outbox = Arc::clone(&peer.outbox);
+        if let Some(room) = state.rooms.get_mut(name) {
+            room.admits(name, request)?;
+            room.members.insert(id);
+            outbox.enter(Member::joining(id, name, Arc::clone(&room.log)));
+            tracing::info!(room = name, "joins");
+        } else {
+            let room = self.make_room(state, id, request)?;
+            outbox.push(Reply::message(&RelayMessage::JoinRoom(name.to_owned())));
+            outbox.push(Reply::message(&RelayMessage::Content));
+            outbox.enter(Member::making(id, name, Arc::clone(&room.log)));
+            state.rooms.insert(name.to_owned(), room);
+            state.changed_rooms.entry(name.to_owned()).or_default();
+            tracing::info!(room = name, "makes a room");
+        }
+        state.move_client(id, Some(name));
+        Ok(())
+    }
+
+    fn make_room(&self, state: &State, id: PeerId, request: &JoinRequest) -> Result<Room, Refusal> {
+        let name = request.room.as_str();
+        if name.trim().is_empty() {
+            return Err("A room needs a name.".to_owned());
+        }
+        if name.len() > ROOM_NAME_BYTES {
+            return Err(format!(
+                "A room's name may have {ROOM_NAME_BYTES} bytes, not {}. Choose a shorter one.",
+                name.len()
+            ));
+        }
+        if state.rooms.len() >= self.limits.rooms {
+            return Err(format!(
+                "This server has {} rooms already. Delete one first.",
+                state.rooms.len()
+            ));
+        }
+        let attributes = Attributes::default()
+            .with_flag(attribute::KEEP_OPEN, false)
+            .with_text(attribute::BLENDER_VERSION, &request.blender_version)
+            .with_text(attribute::MIXER_VERSION, &request.mixer_version)
+            .with_flag(
+                attribute::IGNORE_VERSION_CHECK,
+                request.ignore_version_check,
+            )
+            .with_flag(attribute::GENERIC_PROTOCOL, request.generic_protocol)
+            .with_flag(attribute::JOINABLE, false);
+        if attributes.size_bytes() > self.limits.attributes_bytes {
+            return Err("The version texts are too long.".to_owned());
+        }
+        let keep = Keep {
+            bytes: self.limits.live_bytes,
+            age: Duration::from_secs(self.limits.live_seconds),
+        };
+        Ok(Room {
+            attributes,
+            log: Arc::new(Log::new(keep)),
+            members: BTreeSet::from([id]),
+            joinable: false,
+            keep_open: false,
+            told: false,
+        })
+    }
+
+    fn set_client_attributes(
+        &self,
+        state: &mut State,
+        id: PeerId,
+        new: Attributes,
+    ) -> Result<(), Refusal> {
+        let Some(peer) = state.peers.get_mut(&id) else {
+            return Ok(());
+        };
+        let new = new.without(&attribute::OF_CLIENTS);
+        let changed = update(&mut peer.attributes, new, self.limits.attributes_bytes)?;
+        state.client_changed(id, &changed);
+        Ok(())
+    }
+
+    /// All rooms as a LIST_ROOMS frame, and the news that it holds already.
+    pub(super) fn list_rooms(&self) -> (Bytes, u64) {
+        let state = self.state.lock();
+        let rooms = state
+            .rooms
+            .iter()
+            .map(|(name, room)| (name.clone(), room.whole()))
+            .collect();
+        (
+            RelayMessage::ListRooms(rooms).encode().into_wire(),
+            self.bulletin.head(),
+        )
+    }
+
+    /// All clients as a LIST_CLIENTS frame, and the news that it holds already.
+    pub(super) fn list_clients(&self) -> (Bytes, u64) {
+        let state = self.state.lock();
+        let clients = state
+            .peers
+            .values()
+            .map(|peer| (peer.client_id.clone(), peer.attributes.clone()))
+            .collect();
+        (
+            RelayMessage::ListClients(clients).encode().into_wire(),
+            self.bulletin.head(),
+        )
+    }
+
+    /// Asks for the next telling.
+    pub(super) fn ring(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Waits until something is to be told.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Tells everybody what has changed since the last time. `true` while a room holds live commands
+    /// that are to be forgotten some time.
+    pub(super) fn tell(&self, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        let mut piece = BytesMut::new();
+        for message in state.take_news() {
+            piece.extend_from_slice(message.encode().wire());
+        }
+        if !piece.is_empty() {
+            self.bulletin.post(piece.freeze());
+        }
+        let logs: Vec<_> = state
+            .rooms
+            .values()
+            .map(|room| Arc::clone(&room.log))
+            .collect();
+        drop(state);
+        logs.iter().fold(false, |any, log| log.prune(now) | any)
+    }
+
+    /// How many peers are connected.
+    pub(super) fn peers(&self) -> usize {
+        self.state.lock().peers.len()
+    }
+}
+
+impl Room {
+    fn admits(&self, name: &str, request: &JoinRequest) -> Result<(), Refusal> {
+        if !self.joinable {
+            return Err(format!(
+                "The room “{name}” is not ready yet: its maker is still sending the scene. Try again in a moment."
+            ));
+        }
+        if self.attributes.flag(attribute::IGNORE_VERSION_CHECK) == Some(true) {
+            return Ok(());
+        }
+        for (program, attribute, theirs) in [
+            (
+                "Blender",
+                attribute::BLENDER_VERSION,
+                &request.blender_version,
+            ),
+            ("Mixer", attribute::MIXER_VERSION, &request.mixer_version),
+        ] {
+            let ours = self.attributes.text(attribute).unwrap_or_default();
+            if ours != *theirs {
+                return Err(format!(
+                    "The room “{name}” was made with {program} {ours}, and you have {program} {theirs}. \
+                     Use the same version, or make the room with the version check off."
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn outbox(&self, id: PeerId) -> Option<&Arc<Outbox>> {
+        self.peers.get(&id).map(|peer| &peer.outbox)
+    }
+
+    fn reply(&self, id: PeerId, message: &RelayMessage) {
+        if let Some(outbox) = self.outbox(id) {
+            outbox.push(Reply::message(message));
+        }
+    }
+
+    fn client_changed(&mut self, id: PeerId, changed: &Attributes) {
+        let names = changed.iter().map(|(name, _)| name.to_owned());
+        self.changed_clients.entry(id).or_default().extend(names);
+    }
+
+    fn move_client(&mut self, id: PeerId, room: Option<&str>) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        peer.room = room.map(str::to_owned);
+        let changed = peer
+            .attributes
+            .update(Attributes::default().with_text_or_null(attribute::ROOM, room));
+        self.client_changed(id, &changed);
+    }
+
+    /// Takes a peer out of its room, and ends the room where nobody is left to keep it. Returns the
+    /// room's name.
+    fn leave_room(&mut self, id: PeerId) -> Option<String> {
+        let name = self.peers.get(&id)?.room.clone()?;
+        self.move_client(id, None);
+        let room = self.rooms.get_mut(&name)?;
+        room.members.remove(&id);
+        if room.members.is_empty() && !(room.keep_open && room.joinable) {
+            self.end_room(&name);
+        }
+        Some(name)
+    }
+
+    fn end_room(&mut self, name: &str) {
+        self.changed_rooms.remove(name);
+        if self.rooms.remove(name).is_some_and(|room| room.told) {
+            self.gone_rooms.push(name.to_owned());
+        }
+        tracing::info!(room = name, "the room ends");
+    }
+
+    fn content(&mut self, id: PeerId) -> Result<(), Refusal> {
+        let name = self.peers.get(&id).and_then(|peer| peer.room.clone());
+        let name = name.ok_or("You are in no room, so there is no content to finish.")?;
+        let Some(room) = self.rooms.get_mut(&name) else {
+            return Ok(());
+        };
+        if room.joinable {
+            return Err(format!(
+                "The content of the room “{name}” is there already."
+            ));
+        }
+        room.joinable = true;
+        self.update_room(
+            &name,
+            Attributes::default().with_flag(attribute::JOINABLE, true),
+            usize::MAX,
+        )
+    }
+
+    fn delete_room(&mut self, name: &str) -> Result<(), Refusal> {
+        let room = self.rooms.get(name).ok_or_else(|| no_room(name))?;
+        if !room.members.is_empty() {
+            return Err(format!(
+                "The room “{name}” cannot be deleted while people are in it ({}).",
+                room.members.len()
+            ));
+        }
+        self.end_room(name);
+        Ok(())
+    }
+
+    fn update_room(&mut self, name: &str, new: Attributes, limit: usize) -> Result<(), Refusal> {
+        let room = self.rooms.get_mut(name).ok_or_else(|| no_room(name))?;
+        let changed = update(&mut room.attributes, new, limit)?;
+        let names = changed.iter().map(|(name, _)| name.to_owned());
+        self.changed_rooms
+            .entry(name.to_owned())
+            .or_default()
+            .extend(names);
+        Ok(())
+    }
+
+    /// What has changed since the last time. What is gone comes first: a name may be there again.
+    fn take_news(&mut self) -> Vec<RelayMessage> {
+        let mut news: Vec<_> = self
+            .gone_clients
+            .drain(..)
+            .map(RelayMessage::ClientDisconnected)
+            .collect();
+        news.extend(self.gone_rooms.drain(..).map(RelayMessage::RoomDeleted));
+
+        let mut changed_rooms = std::mem::take(&mut self.changed_rooms);
+        let mut rooms = NamedAttributes::new();
+        for (name, room) in &mut self.rooms {
+            let figures = room.log.take_changed_figures();
+            let names = changed_rooms.remove(name);
+            let told = std::mem::replace(&mut room.told, true);
+            let changed = match (told, figures) {
+                (false, _) => room.whole(),
+                (true, Some(figures)) => {
+                    with_figures(room.attributes.only(names.iter().flatten()), figures)
+                }
+                (true, None) => room.attributes.only(names.iter().flatten()),
+            };
+            if !changed.is_empty() {
+                rooms.insert(name.clone(), changed);
+            }
+        }
+        let mut clients = NamedAttributes::new();
+        for (id, names) in self.changed_clients.drain() {
+            let Some(peer) = self.peers.get_mut(&id) else {
+                continue;
+            };
+            let told = std::mem::replace(&mut peer.told, true);
+            let changed = if told {
+                peer.attributes.only(&names)
+            } else {
+                peer.attributes.clone()
+            };
+            if !changed.is_empty() {
+                clients.insert(peer.client_id.clone(), changed);
+            }
+        }
+        if !rooms.is_empty() {
+            news.push(RelayMessage::RoomUpdate(rooms));
+        }
+        if !clients.is_empty() {
+            news.push(RelayMessage::ClientUpdate(clients));
+        }
+        news
+    }
+}
+
+fn no_room(name: &str) -> Refusal {
+    // A name that could not be a room's may be a megabyte long.
+    let shown: String = name.chars().take(ROOM_NAME_BYTES).collect();
+    format!("There is no room “{shown}”.")
+}
+
+fn with_figures(attributes: Attributes, figures: Figures) -> Attributes {
+    attributes
+        .with_count(attribute::COMMAND_COUNT, figures.command_count)
+        .with_count(attribute::BYTE_SIZE, figures.byte_size)
+}
+
+/// Takes `new` over, unless there would be too much; returns what made a difference.
+fn update(
+    attributes: &mut Attributes,
+    new: Attributes,
+    limit: usize,
+) -> Result<Attributes, Refusal> {
+    let mut updated = attributes.clone();
+    let changed = updated.update(new);
+    if updated.size_bytes() > limit {
+        return Err(format!(
+            "These attributes are too large: {limit} bytes are allowed."
+        ));
+    }
+    *attributes = updated;
+    Ok(changed)
+}

@@ -1,0 +1,86 @@
+//! How much anybody may ask of the relay.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::net::Patience;
+use crate::protocol::FrameLimits;
+
+/// Limits of the relay. All can be set in the settings file, under `[relay]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Largest room command, in bytes: one mesh or texture is one. A larger one ends its sender's
+    /// connection.
+    pub command_bytes: u64,
+    /// Largest message of any other kind, in bytes.
+    pub control_bytes: u64,
+    /// Connections at the same time.
+    pub connections: usize,
+    /// Rooms at the same time.
+    pub rooms: usize,
+    /// Bytes of answers that may wait for one peer to read them. More ends its connection. A room's
+    /// history is not counted: it waits in the room, once for all.
+    pub pending_bytes: usize,
+    /// Bytes of attributes that one client or room may have.
+    pub attributes_bytes: usize,
+    /// Seconds from connecting to the first whole message.
+    pub handshake_seconds: u64,
+    /// Seconds that a peer may stop in the middle of a message.
+    pub stall_seconds: u64,
+    /// Seconds that a peer may take nothing at all of what waits for it. A Blender that renders does
+    /// not read, so this is long.
+    pub write_seconds: u64,
+    /// Bytes of a room's live-only commands kept for members who are behind.
+    pub live_bytes: usize,
+    /// Seconds that a room's live-only commands are kept for members who are behind.
+    pub live_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            command_bytes: FrameLimits::DEFAULT.command_bytes,
+            control_bytes: FrameLimits::DEFAULT.control_bytes,
+            connections: 4096,
+            rooms: 1024,
+            pending_bytes: 16 << 20,
+            attributes_bytes: 4 << 20,
+            handshake_seconds: 20,
+            stall_seconds: 60,
+            write_seconds: 30 * 60,
+            live_bytes: 64 << 20,
+            live_seconds: 30,
+        }
+    }
+}
+
+/// Longest room name, in bytes. It stands in lists and logs.
+pub(super) const ROOM_NAME_BYTES: usize = 255;
+/// Longest text of a SEND_ERROR that is passed on to everybody, in bytes.
+pub(super) const ERROR_TEXT_BYTES: usize = 4096;
+/// How often changes of clients and rooms are told at most.
+pub(super) const TELL_EVERY: Duration = Duration::from_millis(100);
+/// How long a peer that has to go may take to read what it still gets.
+pub(super) const DRAIN: Duration = Duration::from_secs(1);
+
+impl Limits {
+    pub(super) fn frames(&self) -> FrameLimits {
+        FrameLimits {
+            command_bytes: self.command_bytes,
+            control_bytes: self.control_bytes,
+        }
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        Patience {
+            first: Duration::from_secs(self.handshake_seconds),
+            stall: Duration::from_secs(self.stall_seconds),
+        }
+    }
+
+    pub(super) fn write_patience(&self) -> Duration {
+        Duration::from_secs(self.write_seconds)
+    }
+}

@@ -1,0 +1,250 @@
+//! What one peer still gets: answers to what it asked, and its place in a room.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+
+use super::PeerId;
+use super::log::{Log, Seq};
+use crate::protocol::RelayMessage;
+
+/// Somebody who leaves still gets what is left of the room if it is at most this much, so that the
+/// frames before LEAVE_ROOM are those of a relay that queues. A longer rest is dropped: to leave is
+/// the way to stop a long join.
+const LEAVING_BYTES: usize = 1 << 20;
+/// What an answer that is made when it is written counts for while it waits.
+const LIST_WAITING_BYTES: usize = 64;
+
+/// An answer that waits for its peer.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// A frame.
+    Frame(Bytes),
+    /// All rooms, as they are when it is written.
+    Rooms,
+    /// All clients, as they are when it is written.
+    Clients,
+}
+
+impl Reply {
+    pub(super) fn message(message: &RelayMessage) -> Self {
+        Self::Frame(message.encode().into_wire())
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        match self {
+            Self::Frame(bytes) => bytes.len(),
+            Self::Rooms | Self::Clients => LIST_WAITING_BYTES,
+        }
+    }
+}
+
+/// A peer's place in a room.
+#[derive(Debug)]
+pub(super) struct Member {
+    id: PeerId,
+    room: String,
+    log: Arc<Log>,
+    cursor: Seq,
+    entering: Option<Entering>,
+}
+
+/// On the way in: CLEAR_CONTENT, the history up to here, JOIN_ROOM.
+#[derive(Debug)]
+struct Entering {
+    cleared: bool,
+    replay_until: Seq,
+}
+
+impl Member {
+    /// Somebody who joins: gets the history as it is now, then what comes live.
+    pub(super) fn joining(id: PeerId, room: &str, log: Arc<Log>) -> Self {
+        let entering = Some(Entering {
+            cleared: false,
+            replay_until: log.head(),
+        });
+        Self {
+            id,
+            room: room.to_owned(),
+            log,
+            cursor: Seq::default(),
+            entering,
+        }
+    }
+
+    /// The maker: is in from the start.
+    pub(super) fn making(id: PeerId, room: &str, log: Arc<Log>) -> Self {
+        Self {
+            id,
+            room: room.to_owned(),
+            log,
+            cursor: Seq::default(),
+            entering: None,
+        }
+    }
+
+    /// Takes the next frames, a bounded batch. `false` when there are none for now.
+    fn take(&mut self, out: &mut VecDeque<Bytes>) -> bool {
+        let Some(entering) = &mut self.entering else {
+            let batch = self.log.live(self.cursor, self.id);
+            let advanced = batch.cursor != self.cursor;
+            self.cursor = batch.cursor;
+            out.extend(batch.frames);
+            return advanced;
+        };
+        if !entering.cleared {
+            entering.cleared = true;
+            out.push_back(RelayMessage::ClearContent.encode().into_wire());
+        }
+        let batch = self.log.replay(self.cursor, entering.replay_until);
+        self.cursor = batch.cursor;
+        out.extend(batch.frames);
+        if self.cursor >= entering.replay_until {
+            out.push_back(
+                RelayMessage::JoinRoom(self.room.clone())
+                    .encode()
+                    .into_wire(),
+            );
+            self.entering = None;
+        }
+        true
+    }
+
+    /// All that is left, if it is little.
+    fn rest(mut self) -> Option<VecDeque<Bytes>> {
+        let mut rest = VecDeque::new();
+        while self.take(&mut rest) {
+            if rest.iter().map(Bytes::len).sum::<usize>() > LEAVING_BYTES {
+                return None;
+            }
+        }
+        Some(rest)
+    }
+}
+
+/// What one peer still gets.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    /// Short and never held across an await. Under it only a log's lock is taken.
+    state: Mutex<State>,
+    /// Rings when something was put in, or the member's place changed. One waiter, the peer's write
+    /// loop, so a stored permit is enough.
+    bell: Notify,
+    pending_limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    replies: VecDeque<Reply>,
+    waiting_bytes: usize,
+    member: Option<Member>,
+    closing: bool,
+}
+
+impl State {
+    fn push(&mut self, reply: Reply) {
+        self.waiting_bytes += reply.waiting_bytes();
+        self.replies.push_back(reply);
+    }
+}
+
+/// The bell of the log that a write loop listens to.
+pub(super) type LogBell = (Arc<Log>, watch::Receiver<Seq>);
+
+impl Outbox {
+    pub(super) fn new(pending_limit: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            bell: Notify::new(),
+            pending_limit,
+        }
+    }
+
+    /// Puts an answer in.
+    pub(super) fn push(&self, reply: Reply) {
+        self.state.lock().push(reply);
+        self.bell.notify_one();
+    }
+
+    /// Whether more waits than the peer is allowed to leave lying.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.state.lock().waiting_bytes > self.pending_limit
+    }
+
+    /// Gives the peer a place in a room.
+    pub(super) fn enter(&self, member: Member) {
+        self.state.lock().member = Some(member);
+        self.bell.notify_one();
+    }
+
+    /// Takes the peer's place in its room away, and says so.
+    pub(super) fn leave(&self) {
+        let mut state = self.state.lock();
+        let rest = state.member.take().and_then(Member::rest);
+        for frame in rest.into_iter().flatten() {
+            state.push(Reply::Frame(frame));
+        }
+        state.push(Reply::message(&RelayMessage::LeaveRoom));
+        drop(state);
+        self.bell.notify_one();
+    }
+
+    /// The log of the room that the peer is in.
+    pub(super) fn log(&self) -> Option<Arc<Log>> {
+        self.state
+            .lock()
+            .member
+            .as_ref()
+            .map(|member| Arc::clone(&member.log))
+    }
+
+    /// Nothing new will be put in: the write loop is to end once all is written.
+    pub(super) fn close(&self, last: Option<Reply>) {
+        let mut state = self.state.lock();
+        if let Some(last) = last {
+            state.push(last);
+        }
+        state.closing = true;
+        drop(state);
+        self.bell.notify_one();
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.state.lock().closing
+    }
+
+    pub(super) fn take_reply(&self) -> Option<Reply> {
+        let mut state = self.state.lock();
+        let reply = state.replies.pop_front()?;
+        state.waiting_bytes -= reply.waiting_bytes();
+        Some(reply)
+    }
+
+    /// Takes the next frames of the room, a bounded batch. `false` when there are none for now.
+    pub(super) fn take_commands(&self, out: &mut VecDeque<Bytes>) -> bool {
+        self.state
+            .lock()
+            .member
+            .as_mut()
+            .is_some_and(|member| member.take(out))
+    }
+
+    /// Waits until something was put in since the last wait.
+    pub(super) async fn changed(&self) {
+        self.bell.notified().await;
+    }
+
+    /// Makes `bell` the one of the present room, with all that has rung so far seen.
+    pub(super) fn follow(&self, bell: &mut Option<LogBell>) {
+        let log = self.log();
+        match (&mut *bell, log) {
+            (Some((old, receiver)), Some(new)) if Arc::ptr_eq(old, &new) => {
+                receiver.mark_unchanged();
+            }
+            (_, log) => *bell = log.map(|log| (Arc::clone(&log), log.bell())),
+        }
+    }
+}

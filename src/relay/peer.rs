@@ -1,0 +1,245 @@
+//! One connection: a read loop and a write loop in one task.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::PeerId;
+use super::delivery::Delivery;
+use super::hub::{Admission, Hub};
+use super::limits::DRAIN;
+use super::log::Log;
+use super::outbox::{Outbox, Reply};
+use crate::net::{FrameReader, ReadError, WriteError, write_frames};
+use crate::protocol::{ClientMessage, Frame, FrameError, RelayMessage};
+
+/// Why a connection ended.
+#[derive(Debug, Error)]
+enum End {
+    #[error("it closed the connection")]
+    Closed,
+    #[error("this server ended")]
+    Shutdown,
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error("it asked for more than {0} bytes of answers without reading them")]
+    Overfull(usize),
+}
+
+impl End {
+    /// What the peer is told about it, where it can still be told and would understand.
+    fn farewell(&self) -> Option<Reply> {
+        let text = match self {
+            Self::Closed | Self::Write(_) | Self::Overfull(_) => return None,
+            Self::Read(
+                ReadError::Io(_) | ReadError::Truncated | ReadError::Frame(FrameError::NotMixer(_)),
+            ) => {
+                return None;
+            }
+            Self::Shutdown => "The server is closing.".to_owned(),
+            Self::Read(error) => format!("The server closed the connection: {error}."),
+        };
+        Some(Reply::message(&RelayMessage::SendError(text)))
+    }
+}
+
+/// Leaving is a drop: whatever ends the task, the hub hears of it.
+struct Presence {
+    hub: Arc<Hub>,
+    id: PeerId,
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.hub.disconnect(self.id);
+    }
+}
+
+/// Serves one connection to its end.
+pub(super) async fn run<R, W>(
+    mut reader: R,
+    mut writer: W,
+    address: SocketAddr,
+    hub: Arc<Hub>,
+    shutdown: CancellationToken,
+) where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let admission = match hub.connect(address) {
+        Ok(admission) => admission,
+        Err(refusal) => {
+            tracing::warn!("refused: {refusal}");
+            let mut last = VecDeque::from([RelayMessage::SendError(refusal).encode().into_wire()]);
+            // If even this cannot be said, there is nobody to tell.
+            let _told = write_frames(&mut writer, &mut last, DRAIN).await;
+            linger(&mut reader, &mut writer).await;
+            return;
+        }
+    };
+    let Admission {
+        id,
+        client_id,
+        outbox,
+        news_cursor,
+    } = admission;
+    tracing::info!(client = client_id, "connected");
+    let presence = Presence {
+        hub: Arc::clone(&hub),
+        id,
+    };
+
+    let end = {
+        let delivery = Delivery::new(Arc::clone(&hub), Arc::clone(&outbox), news_cursor);
+        let mut writing = pin!(write_loop(&mut writer, delivery, &hub, &outbox));
+        let end = tokio::select! {
+            end = read_loop(&mut reader, &hub, &outbox, id) => end,
+            () = shutdown.cancelled() => End::Shutdown,
+            written = &mut writing => written.map_or_else(End::from, |()| End::Closed),
+        };
+        // The others hear of it at once, however long the last words take.
+        drop(presence);
+        match &end {
+            End::Closed | End::Shutdown => tracing::info!("disconnected: {end}"),
+            other => tracing::warn!("disconnected: {other}"),
+        }
+        if !matches!(end, End::Write(_)) {
+            outbox.close(end.farewell());
+            if timeout(DRAIN, &mut writing).await.is_err() {
+                tracing::debug!("it did not take its last words");
+            }
+        }
+        end
+    };
+    if !matches!(end, End::Closed | End::Write(_)) {
+        linger(&mut reader, &mut writer).await;
+    }
+}
+
+/// Closes our side, and takes what the other end still sends for a moment: closing with unread bytes
+/// would make the system throw away the last words on their way.
+async fn linger<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(reader: &mut R, writer: &mut W) {
+    let closing = async {
+        writer.shutdown().await?;
+        let mut sink = [0; 4096];
+        while reader.read(&mut sink).await? > 0 {}
+        io::Result::Ok(())
+    };
+    if let Ok(Err(error)) = timeout(DRAIN, closing).await {
+        tracing::debug!("closing: {error}");
+    }
+}
+
+async fn read_loop<R: AsyncRead + Unpin>(
+    io: &mut R,
+    hub: &Hub,
+    outbox: &Outbox,
+    id: PeerId,
+) -> End {
+    let limits = hub.limits();
+    let mut reader = FrameReader::new(io, limits.frames(), limits.patience());
+    let mut commands = Vec::new();
+    let mut log: Option<Arc<Log>> = None;
+    loop {
+        let arrived = reader.arrived();
+        if let Ok(Some(frame)) = arrived {
+            if frame.kind().is_room_command() {
+                commands.push(frame);
+                continue;
+            }
+            append(hub, log.as_deref(), id, &mut commands);
+            control(hub, id, &frame);
+            log = outbox.log();
+            if outbox.is_overfull() {
+                return End::Overfull(limits.pending_bytes);
+            }
+            continue;
+        }
+        append(hub, log.as_deref(), id, &mut commands);
+        if let Err(error) = arrived {
+            return ReadError::from(error).into();
+        }
+        match reader.fill().await {
+            Ok(true) => {}
+            Ok(false) => return End::Closed,
+            Err(error) => return error.into(),
+        }
+    }
+}
+
+/// Room commands that arrived together go into the log together.
+fn append(hub: &Hub, log: Option<&Log>, id: PeerId, commands: &mut Vec<Frame>) {
+    if commands.is_empty() {
+        return;
+    }
+    let Some(log) = log else {
+        tracing::warn!(
+            "{} room commands outside a room were dropped",
+            commands.len()
+        );
+        commands.clear();
+        return;
+    };
+    if log.append(id, commands.drain(..), Instant::now()) {
+        hub.ring();
+    }
+}
+
+fn control(hub: &Hub, id: PeerId, frame: &Frame) {
+    match ClientMessage::decode(frame) {
+        Ok(message) => hub.handle(id, message),
+        Err(error) => {
+            tracing::warn!("{} was not understood: {error}", frame.kind());
+            hub.refuse(id, format!("{} was not understood: {error}.", frame.kind()));
+        }
+    }
+}
+
+async fn write_loop<W: AsyncWrite + Unpin>(
+    io: &mut W,
+    mut delivery: Delivery,
+    hub: &Hub,
+    outbox: &Outbox,
+) -> Result<(), WriteError> {
+    let patience = hub.limits().write_patience();
+    let mut news = hub.bulletin.bell();
+    let mut room = None;
+    let mut out = VecDeque::new();
+    loop {
+        // Mark the bells as seen, then look, then wait: what rings in between is not missed.
+        news.mark_unchanged();
+        outbox.follow(&mut room);
+        let closing = outbox.is_closing();
+        if delivery.gather(&mut out) {
+            write_frames(io, &mut out, patience).await?;
+            continue;
+        }
+        if closing {
+            io.flush().await?;
+            return Ok(());
+        }
+        let room_rings = async {
+            match &mut room {
+                // The log lives as long as we hold it here, so this cannot fail.
+                Some((_, bell)) => bell.changed().await.unwrap_or_default(),
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = outbox.changed() => {}
+            _ = news.changed() => {}
+            () = room_rings => {}
+        }
+    }
+}

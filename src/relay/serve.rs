@@ -1,0 +1,191 @@
+//! The listener: binds a port, accepts peers, ends in order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use super::hub::Hub;
+use super::limits::{DRAIN, Limits, TELL_EVERY};
+use super::peer;
+use crate::net::{Bind, canonical, listen, prepare};
+
+/// After an accept that failed (too many open files, mostly) the next waits this long.
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
+/// How often rooms are looked through for live commands that are too old, while there are any.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Why the relay cannot listen.
+#[derive(Debug, Error)]
+pub enum RelayError {
+    /// Another program has the port.
+    #[error("port {0} is taken by another program")]
+    Taken(u16),
+    /// The system does not let this user have the port.
+    #[error("the system does not allow this user to listen on port {0}")]
+    Forbidden(u16),
+    /// Something else.
+    #[error("cannot listen on port {port}: {error}")]
+    Other {
+        /// The port asked for.
+        port: u16,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// A relay that has its port and does not run yet.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Takes a port. Port 0 takes any free one. Must run within a tokio runtime.
+///
+/// # Errors
+/// When the port cannot be had.
+pub fn bind(bind: Bind, port: u16) -> Result<Bound, RelayError> {
+    let listener = listen(bind, port).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => RelayError::Taken(port),
+        io::ErrorKind::PermissionDenied => RelayError::Forbidden(port),
+        _ => RelayError::Other { port, error },
+    })?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| RelayError::Other { port, error })?;
+    Ok(Bound { listener, address })
+}
+
+impl Bound {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Starts accepting peers, on tasks of the present runtime.
+    #[must_use]
+    pub fn start(self, limits: Limits) -> Relay {
+        let hub = Arc::new(Hub::new(limits));
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let address = self.address;
+        tasks.spawn(tell(Arc::clone(&hub), shutdown.clone()));
+        tasks.spawn(
+            accept(
+                self.listener,
+                Arc::clone(&hub),
+                shutdown.clone(),
+                tasks.clone(),
+            )
+            .instrument(tracing::info_span!("relay", port = address.port())),
+        );
+        tasks.close();
+        Relay {
+            address,
+            hub,
+            shutdown,
+            tasks,
+        }
+    }
+}
+
+/// A relay that runs. Dropping it ends it without waiting; [`stop`](Self::stop) waits.
+#[derive(Debug)]
+pub struct Relay {
+    address: SocketAddr,
+    hub: Arc<Hub>,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Relay {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many peers are connected.
+    #[must_use]
+    pub fn peers(&self) -> usize {
+        self.hub.peers()
+    }
+
+    /// Stops accepting, gives every peer what is ready for it, and closes. Takes at most about two
+    /// seconds, however slow the peers are.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        if tokio::time::timeout(2 * DRAIN, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("{} connections did not end in time", self.tasks.len());
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    hub: Arc<Hub>,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+) {
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (mut stream, address) = match accepted {
+            Ok((stream, address)) => (stream, canonical(address)),
+            Err(error) => {
+                tracing::warn!("a connection could not be accepted: {error}");
+                tokio::time::sleep(ACCEPT_BACK_OFF).await;
+                continue;
+            }
+        };
+        let (hub, shutdown) = (Arc::clone(&hub), shutdown.clone());
+        let serve = async move {
+            if let Err(error) = prepare(&stream) {
+                tracing::debug!("gone before it was served: {error}");
+                return;
+            }
+            let (reader, writer) = stream.split();
+            peer::run(reader, writer, address, hub, shutdown).await;
+        };
+        tasks.spawn(serve.instrument(tracing::info_span!("peer", %address)));
+    }
+}
+
+/// Tells changes as soon as there are any, and then at most every [`TELL_EVERY`].
+async fn tell(hub: Arc<Hub>, shutdown: CancellationToken) {
+    let mut sweeping = false;
+    loop {
+        let sweep = async {
+            if sweeping {
+                tokio::time::sleep(SWEEP_EVERY).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = hub.changed() => {}
+            () = sweep => {}
+        }
+        sweeping = hub.tell(Instant::now());
+        tokio::time::sleep(TELL_EVERY).await;
+    }
+}
