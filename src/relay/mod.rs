@@ -18,6 +18,8 @@ mod limits;
 mod log;
 mod outbox;
 mod peer;
+#[cfg(test)]
+mod rules_tests;
 mod serve;
 
 pub use limits::Limits;

@@ -1,0 +1,464 @@
+//! Each rule of the hub, seen by the clients it concerns.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::delivery::Delivery;
+use super::hub::{Admission, Hub};
+use super::limits::Limits;
+use crate::protocol::{
+    Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes, RelayMessage,
+};
+
+/// A client without a socket.
+struct Client {
+    hub: Arc<Hub>,
+    admission: Admission,
+    delivery: Delivery,
+}
+
+impl Client {
+    fn new(hub: &Arc<Hub>, port: u16) -> Self {
+        let admission = hub.connect(([127, 0, 0, 1], port).into()).unwrap();
+        let delivery = Delivery::new(
+            Arc::clone(hub),
+            Arc::clone(&admission.outbox),
+            admission.news_cursor,
+        );
+        Self {
+            hub: Arc::clone(hub),
+            admission,
+            delivery,
+        }
+    }
+
+    fn say(&self, message: ClientMessage) {
+        self.hub.handle(self.admission.id, message);
+    }
+
+    fn join(&self, room: &str) {
+        self.say(join(room, "2.93.0"));
+    }
+
+    fn make(&self, room: &str) {
+        self.join(room);
+        self.say(ClientMessage::Content);
+    }
+
+    fn send(&self, kind: u16, payload: &[u8]) {
+        let log = self.admission.outbox.log().unwrap();
+        log.append(
+            self.admission.id,
+            [Frame::new(Kind(kind), payload)],
+            Instant::now(),
+        );
+    }
+
+    fn set(&self, attributes: &str) {
+        self.say(ClientMessage::SetClientAttributes(
+            Attributes::parse(attributes).unwrap(),
+        ));
+    }
+
+    /// All it has got since the last time, after a telling.
+    fn got(&mut self) -> Vec<Frame> {
+        self.hub.tell(Instant::now());
+        let mut out = VecDeque::new();
+        while self.delivery.gather(&mut out) {}
+        let mut frames = Vec::new();
+        for mut bytes in out {
+            while !bytes.is_empty() {
+                let size = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+                let frame = bytes.split_to(14 + usize::try_from(size).unwrap());
+                frames.push(Frame::from_wire(frame).unwrap());
+            }
+        }
+        frames
+    }
+
+    fn messages(&mut self) -> Vec<RelayMessage> {
+        self.got()
+            .iter()
+            .filter_map(|frame| RelayMessage::decode(frame).ok())
+            .collect()
+    }
+
+    fn kinds(&mut self) -> Vec<u16> {
+        self.got().iter().map(|frame| frame.kind().0).collect()
+    }
+
+    fn error(&mut self) -> String {
+        let errors: Vec<_> = self
+            .messages()
+            .into_iter()
+            .filter_map(|message| match message {
+                RelayMessage::SendError(text) => Some(text),
+                _ => None,
+            })
+            .collect();
+        let [error] = &errors[..] else {
+            panic!("one error expected, got {errors:?}")
+        };
+        error.clone()
+    }
+}
+
+fn join(room: &str, blender_version: &str) -> ClientMessage {
+    ClientMessage::JoinRoom(JoinRequest {
+        room: room.into(),
+        blender_version: blender_version.into(),
+        mixer_version: "1.0.0".into(),
+        ignore_version_check: false,
+        generic_protocol: true,
+    })
+}
+
+fn hub() -> Arc<Hub> {
+    Arc::new(Hub::new(Limits::default()))
+}
+
+fn named(text: &str) -> NamedAttributes {
+    crate::protocol::parse_named(text).unwrap()
+}
+
+#[test]
+fn a_newcomer_is_announced_to_all_with_all_it_has() {
+    let hub = hub();
+    let mut a = Client::new(&hub, 1);
+    let me =
+        r#"{"127.0.0.1:1": {"id": "127.0.0.1:1", "ip": "127.0.0.1", "port": 1, "room": null}}"#;
+    assert_eq!(a.messages(), [RelayMessage::ClientUpdate(named(me))]);
+    let mut b = Client::new(&hub, 2);
+    assert_eq!(a.kinds(), [19]);
+    assert_eq!(b.kinds(), [19]);
+    drop(b.admission.outbox);
+    hub.disconnect(b.admission.id);
+    assert_eq!(
+        a.messages(),
+        [RelayMessage::ClientDisconnected("127.0.0.1:2".into())]
+    );
+}
+
+#[test]
+fn one_who_comes_and_goes_between_two_tellings_is_not_told() {
+    let hub = hub();
+    let mut a = Client::new(&hub, 1);
+    a.got();
+    let b = Client::new(&hub, 2);
+    b.make("R");
+    hub.disconnect(b.admission.id);
+    assert_eq!(a.got(), []);
+}
+
+#[test]
+fn a_room_that_ends_and_comes_again_is_told_as_a_new_one() {
+    let hub = hub();
+    let mut a = Client::new(&hub, 1);
+    let b = Client::new(&hub, 2);
+    b.make("R");
+    a.got();
+    b.say(ClientMessage::LeaveRoom("R".into()));
+    b.join("R");
+    let told = a.messages();
+    assert_eq!(told[0], RelayMessage::RoomDeleted("R".into()));
+    let RelayMessage::RoomUpdate(rooms) = &told[1] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(rooms["R"].raw("joinable"), Some("false"));
+    assert_eq!(rooms["R"].raw("blender_version"), Some("\"2.93.0\""));
+}
+
+#[test]
+fn only_changed_attributes_are_told_and_the_relays_own_win() {
+    let hub = hub();
+    let mut a = Client::new(&hub, 1);
+    a.set(r#"{"user_name": "Ada", "x": 1, "ip": "6.6.6.6", "room": "R"}"#);
+    a.got();
+    a.set(r#"{"user_name": "Ada", "x": 1.0, "id": "someone"}"#);
+    assert_eq!(
+        a.messages(),
+        [RelayMessage::ClientUpdate(named(
+            r#"{"127.0.0.1:1": {"x": 1.0}}"#
+        ))]
+    );
+    a.set(r#"{"x": 1.0}"#);
+    assert_eq!(a.got(), [], "no change, no message");
+    a.say(ClientMessage::SetClientName("Bé".into()));
+    a.say(ClientMessage::ListClients);
+    let all = r#"{"127.0.0.1:1": {"id": "127.0.0.1:1", "ip": "127.0.0.1", "port": 1, "room": null, "user_name": "Bé", "x": 1.0}}"#;
+    assert!(
+        a.messages()
+            .contains(&RelayMessage::ListClients(named(all)))
+    );
+}
+
+#[test]
+fn values_that_are_not_json_survive() {
+    let hub = hub();
+    let mut a = Client::new(&hub, 1);
+    a.got();
+    let text = r#"{"a": NaN, "b": [1.0, 1, -Infinity], "c": 123456789012345678901234567890}"#;
+    a.set(text);
+    let update = RelayMessage::ClientUpdate(named(&format!("{{\"127.0.0.1:1\": {text}}}")));
+    assert_eq!(a.got(), [update.encode()]);
+}
+
+#[test]
+fn too_many_attributes_are_refused_and_the_old_stay() {
+    let hub = Arc::new(Hub::new(Limits {
+        attributes_bytes: 200,
+        ..Limits::default()
+    }));
+    let mut a = Client::new(&hub, 1);
+    a.set(r#"{"x": 1}"#);
+    a.got();
+    a.set(&format!("{{\"x\": \"{}\"}}", "y".repeat(200)));
+    assert!(a.error().contains("too large"));
+    a.say(ClientMessage::ListClients);
+    let messages = a.messages();
+    let [RelayMessage::ListClients(clients)] = &messages[..] else {
+        panic!("{messages:?}")
+    };
+    assert_eq!(clients["127.0.0.1:1"].raw("x"), Some("1"));
+}
+
+#[test]
+fn the_maker_is_asked_for_content_and_others_wait_for_it() {
+    let hub = hub();
+    let (mut a, mut b) = (Client::new(&hub, 1), Client::new(&hub, 2));
+    (a.got(), b.got());
+    a.join("R");
+    assert_eq!(a.kinds(), [1, 5, 20, 19]);
+    b.join("R");
+    assert!(b.error().contains("not ready"));
+    a.send(140, b"x");
+    a.say(ClientMessage::Content);
+    b.got();
+    b.join("R");
+    let frames = b.got();
+    let kinds: Vec<_> = frames.iter().map(|frame| frame.kind().0).collect();
+    assert_eq!(kinds, [19, 6, 140, 1]);
+    b.send(140, b"y");
+    b.send(205, b"\x0c\0\0\0");
+    assert_eq!(a.kinds(), [20, 19, 20, 140, 205]);
+    assert_eq!(b.kinds(), [20], "nobody hears themselves");
+    a.say(ClientMessage::Content);
+    assert!(a.error().contains("there already"));
+}
+
+#[test]
+fn one_who_comes_back_gets_their_own_commands_too() {
+    let hub = hub();
+    let (mut a, b) = (Client::new(&hub, 1), Client::new(&hub, 2));
+    b.make("R");
+    a.join("R");
+    a.send(140, b"mine");
+    a.say(ClientMessage::LeaveRoom("R".into()));
+    a.got();
+    a.join("R");
+    assert_eq!(a.kinds(), [19, 6, 140, 1]);
+}
+
+#[test]
+fn leaving_at_once_still_shows_the_whole_of_a_small_room() {
+    let hub = hub();
+    let (a, mut b) = (Client::new(&hub, 1), Client::new(&hub, 2));
+    a.make("R");
+    a.send(140, b"x");
+    b.got();
+    b.join("R");
+    b.say(ClientMessage::LeaveRoom("R".into()));
+    assert_eq!(b.kinds(), [6, 140, 1, 3, 19]);
+    a.send(140, &vec![0; 2 << 20]);
+    b.join("R");
+    b.say(ClientMessage::LeaveRoom("R".into()));
+    assert_eq!(
+        b.kinds(),
+        [3, 20, 19],
+        "a long one is dropped: leaving stops a join"
+    );
+}
+
+#[test]
+fn versions_must_be_equal_unless_the_room_says_otherwise() {
+    let hub = hub();
+    let (a, mut b) = (Client::new(&hub, 1), Client::new(&hub, 2));
+    a.make("R");
+    let ask = |blender: &str, mixer: &str| JoinRequest {
+        room: "R".into(),
+        blender_version: blender.into(),
+        mixer_version: mixer.into(),
+        ignore_version_check: true,
+        generic_protocol: true,
+    };
+    b.say(ClientMessage::JoinRoom(ask("3.0", "1.0.0")));
+    let error = b.error();
+    assert!(
+        error.contains("Blender 2.93.0") && error.contains("Blender 3.0"),
+        "{error}"
+    );
+    b.say(ClientMessage::JoinRoom(ask("2.93.0", "1.0.1")));
+    assert!(b.error().contains("Mixer 1.0.0"));
+    let open = JoinRequest {
+        room: "S".into(),
+        ..ask("2.93.0", "1.0.0")
+    };
+    b.say(ClientMessage::JoinRoom(open.clone()));
+    b.say(ClientMessage::Content);
+    let mut c = Client::new(&hub, 3);
+    c.say(ClientMessage::JoinRoom(JoinRequest {
+        blender_version: "9".into(),
+        ..open
+    }));
+    assert!(c.kinds().contains(&1));
+}
+
+#[test]
+fn the_last_one_out_ends_the_room_unless_it_is_kept_open() {
+    let hub = hub();
+    let (a, mut b) = (Client::new(&hub, 1), Client::new(&hub, 2));
+    a.make("R");
+    b.got();
+    a.say(ClientMessage::LeaveRoom("R".into()));
+    assert_eq!(b.kinds(), [21, 19]);
+    a.make("R");
+    b.say(ClientMessage::SetRoomKeepOpen("R".into(), true));
+    a.say(ClientMessage::LeaveRoom("R".into()));
+    b.got();
+    b.join("R");
+    assert!(b.kinds().contains(&1));
+    a.say(ClientMessage::DeleteRoom("R".into()));
+    let mut a = a;
+    assert!(a.error().contains("people are in it (1)"));
+    b.say(ClientMessage::LeaveRoom("R".into()));
+    b.got();
+    a.say(ClientMessage::DeleteRoom("R".into()));
+    assert_eq!(b.messages(), [RelayMessage::RoomDeleted("R".into())]);
+}
+
+#[test]
+fn a_maker_who_vanishes_before_the_content_ends_the_room_even_if_kept_open() {
+    let hub = hub();
+    let (a, mut b) = (Client::new(&hub, 1), Client::new(&hub, 2));
+    a.join("R");
+    a.say(ClientMessage::SetRoomKeepOpen("R".into(), true));
+    b.got();
+    hub.disconnect(a.admission.id);
+    assert_eq!(b.kinds(), [22, 21]);
+    b.say(ClientMessage::ListRooms);
+    assert_eq!(
+        b.messages(),
+        [RelayMessage::ListRooms(NamedAttributes::new())]
+    );
+}
+
+#[test]
+fn what_cannot_be_done_is_said() {
+    let hub = Arc::new(Hub::new(Limits {
+        rooms: 1,
+        ..Limits::default()
+    }));
+    let mut a = Client::new(&hub, 1);
+    let set = || Attributes::parse(r#"{"x": 1}"#).unwrap();
+    for (message, words) in [
+        (ClientMessage::LeaveRoom(String::new()), "in no room"),
+        (ClientMessage::Content, "in no room"),
+        (ClientMessage::DeleteRoom("R".into()), "no room “R”"),
+        (
+            ClientMessage::SetRoomAttributes("R".into(), set()),
+            "no room “R”",
+        ),
+        (
+            ClientMessage::SetRoomKeepOpen("R".into(), true),
+            "no room “R”",
+        ),
+        (ClientMessage::DeleteRoom("x".repeat(1 << 20)), "no room “x"),
+        (join("", "1"), "needs a name"),
+        (join(" ", "1"), "needs a name"),
+        (join(&"x".repeat(1 << 20), "1"), "255 bytes"),
+        (ClientMessage::SendError("x".repeat(1 << 20)), "4096 bytes"),
+    ] {
+        a.say(message);
+        let error = a.error();
+        assert!(error.contains(words) && error.len() < 1000, "{error}");
+    }
+    a.make("R");
+    a.join("S");
+    assert!(a.error().contains("already in the room “R”"));
+    let mut b = Client::new(&hub, 2);
+    b.join("S");
+    assert!(b.error().contains("1 rooms already"));
+}
+
+#[test]
+fn an_error_goes_to_everybody() {
+    let hub = hub();
+    let (mut a, mut b) = (Client::new(&hub, 1), Client::new(&hub, 2));
+    a.say(ClientMessage::SendError("look out".into()));
+    assert_eq!(
+        (a.error(), b.error()),
+        ("look out".into(), "look out".into())
+    );
+}
+
+#[test]
+fn figures_are_gathered() {
+    let hub = hub();
+    let mut a = Client::new(&hub, 1);
+    a.make("R");
+    a.got();
+    for _ in 0..100 {
+        a.send(140, b"0123456789");
+    }
+    let told =
+        RelayMessage::RoomUpdate(named(r#"{"R": {"byte_size": 2400, "command_count": 100}}"#));
+    assert_eq!(a.messages(), [told]);
+    assert_eq!(a.messages(), []);
+}
+
+#[test]
+fn room_attributes_are_told_and_the_relays_own_win() {
+    let hub = hub();
+    let mut a = Client::new(&hub, 1);
+    a.make("R");
+    a.got();
+    let set = Attributes::parse(r#"{"note": "x", "joinable": false, "command_count": 7}"#).unwrap();
+    a.say(ClientMessage::SetRoomAttributes("R".into(), set));
+    assert_eq!(
+        a.messages(),
+        [RelayMessage::RoomUpdate(named(r#"{"R": {"note": "x"}}"#))]
+    );
+}
+
+#[test]
+fn one_who_missed_too_much_gets_the_lists_instead() {
+    let hub = hub();
+    let (mut a, b) = (Client::new(&hub, 1), Client::new(&hub, 2));
+    for round in 0..10 {
+        b.set(&format!("{{\"x\": \"{}{round}\"}}", "y".repeat(1 << 20)));
+        hub.tell(Instant::now());
+    }
+    assert_eq!(a.kinds(), [14, 4]);
+    b.set(r#"{"x": 1}"#);
+    assert_eq!(
+        a.messages(),
+        [RelayMessage::ClientUpdate(named(
+            r#"{"127.0.0.1:2": {"x": 1}}"#
+        ))]
+    );
+}
+
+#[test]
+fn a_full_relay_says_so() {
+    let hub = Arc::new(Hub::new(Limits {
+        connections: 1,
+        ..Limits::default()
+    }));
+    let _a = Client::new(&hub, 1);
+    assert!(
+        hub.connect(([127, 0, 0, 1], 2).into())
+            .unwrap_err()
+            .contains("full")
+    );
+}
