@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::PeerId;
 use super::bulletin::News;
-use super::hub::Hub;
-use super::outbox::{Outbox, Reply};
+use super::hub::{Admission, Hub};
+use super::outbox::{Outbox, Reply, Taken};
 
 /// How much is gathered for one write, but for a single larger frame.
 const GATHER_BYTES: usize = 1 << 20;
@@ -15,17 +16,25 @@ const GATHER_BYTES: usize = 1 << 20;
 /// What one peer has been given so far.
 #[derive(Debug)]
 pub(super) struct Delivery {
+    id: PeerId,
     hub: Arc<Hub>,
     outbox: Arc<Outbox>,
     news_cursor: u64,
 }
 
 impl Delivery {
-    pub(super) fn new(hub: Arc<Hub>, outbox: Arc<Outbox>, news_cursor: u64) -> Self {
-        Self {
-            hub,
+    pub(super) fn new(hub: Arc<Hub>, admission: &Admission) -> Self {
+        let Admission {
+            id,
             outbox,
             news_cursor,
+            ..
+        } = admission;
+        Self {
+            id: *id,
+            hub,
+            outbox: Arc::clone(outbox),
+            news_cursor: *news_cursor,
         }
     }
 
@@ -54,7 +63,14 @@ impl Delivery {
         let before = self.news_cursor;
         self.some_news(u64::MAX, out);
         any |= self.news_cursor != before;
-        any | self.outbox.take_commands(out)
+        match self.outbox.take_commands(out) {
+            Taken::Nothing => any,
+            Taken::Some => true,
+            Taken::Entered => {
+                self.hub.entered(self.id);
+                true
+            }
+        }
     }
 
     /// A list holds all that was told before it, so what was told before it goes first.

@@ -167,6 +167,17 @@ impl Hub {
         self.changed.notify_one();
     }
 
+    /// A peer has been given all of the history: now it is in, for all to see. Told only now,
+    /// because clients take their own `room` for "all is here".
+    pub(super) fn entered(&self, id: PeerId) {
+        let mut state = self.state.lock();
+        if let Some(room) = state.peers.get(&id).and_then(|peer| peer.room.clone()) {
+            state.move_client(id, Some(&room));
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
     /// A sentence to one peer about something it sent.
     pub(super) fn refuse(&self, id: PeerId, refusal: Refusal) {
         self.state
@@ -250,6 +261,9 @@ impl Hub {
         if let Some(room) = state.rooms.get_mut(name) {
             room.admits(name, request)?;
             room.members.insert(id);
+            if let Some(peer) = state.peers.get_mut(&id) {
+                peer.room = Some(name.to_owned());
+            }
             outbox.enter(Member::joining(id, name, Arc::clone(&room.log)));
             tracing::info!(room = name, "joins");
         } else {
@@ -259,9 +273,9 @@ impl Hub {
             outbox.enter(Member::making(id, name, Arc::clone(&room.log)));
             state.rooms.insert(name.to_owned(), room);
             state.changed_rooms.entry(name.to_owned()).or_default();
+            state.move_client(id, Some(name));
             tracing::info!(room = name, "makes a room");
         }
-        state.move_client(id, Some(name));
         Ok(())
     }
 

@@ -52,6 +52,17 @@ pub(super) struct Member {
     entering: Option<Entering>,
 }
 
+/// What came of taking the next frames of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// There are none for now.
+    Nothing,
+    /// There may be more.
+    Some,
+    /// The last of them was JOIN_ROOM: the history is all given.
+    Entered,
+}
+
 /// On the way in: CLEAR_CONTENT, the history up to here, JOIN_ROOM.
 #[derive(Debug)]
 struct Entering {
@@ -86,14 +97,18 @@ impl Member {
         }
     }
 
-    /// Takes the next frames, a bounded batch. `false` when there are none for now.
-    fn take(&mut self, out: &mut VecDeque<Bytes>) -> bool {
+    /// Takes the next frames, a bounded batch.
+    fn take(&mut self, out: &mut VecDeque<Bytes>) -> Taken {
         let Some(entering) = &mut self.entering else {
             let batch = self.log.live(self.cursor, self.id);
             let advanced = batch.cursor != self.cursor;
             self.cursor = batch.cursor;
             out.extend(batch.frames);
-            return advanced;
+            return if advanced {
+                Taken::Some
+            } else {
+                Taken::Nothing
+            };
         };
         if !entering.cleared {
             entering.cleared = true;
@@ -102,21 +117,22 @@ impl Member {
         let batch = self.log.replay(self.cursor, entering.replay_until);
         self.cursor = batch.cursor;
         out.extend(batch.frames);
-        if self.cursor >= entering.replay_until {
-            out.push_back(
-                RelayMessage::JoinRoom(self.room.clone())
-                    .encode()
-                    .into_wire(),
-            );
-            self.entering = None;
+        if self.cursor < entering.replay_until {
+            return Taken::Some;
         }
-        true
+        out.push_back(
+            RelayMessage::JoinRoom(self.room.clone())
+                .encode()
+                .into_wire(),
+        );
+        self.entering = None;
+        Taken::Entered
     }
 
     /// All that is left, if it is little.
     fn rest(mut self) -> Option<VecDeque<Bytes>> {
         let mut rest = VecDeque::new();
-        while self.take(&mut rest) {
+        while self.take(&mut rest) != Taken::Nothing {
             if rest.iter().map(Bytes::len).sum::<usize>() > LEAVING_BYTES {
                 return None;
             }
@@ -223,13 +239,13 @@ impl Outbox {
         Some(reply)
     }
 
-    /// Takes the next frames of the room, a bounded batch. `false` when there are none for now.
-    pub(super) fn take_commands(&self, out: &mut VecDeque<Bytes>) -> bool {
-        self.state
-            .lock()
+    /// Takes the next frames of the room, a bounded batch.
+    pub(super) fn take_commands(&self, out: &mut VecDeque<Bytes>) -> Taken {
+        let mut state = self.state.lock();
+        state
             .member
             .as_mut()
-            .is_some_and(|member| member.take(out))
+            .map_or(Taken::Nothing, |member| member.take(out))
     }
 
     /// Waits until something was put in since the last wait.

@@ -38,6 +38,21 @@ enum End {
 }
 
 impl End {
+    /// Whether this is an everyday end. Mixer's own download closes with bytes unread, which arrives
+    /// here as a reset.
+    fn is_ordinary(&self) -> bool {
+        match self {
+            Self::Closed | Self::Shutdown => true,
+            Self::Read(ReadError::Io(error)) | Self::Write(WriteError::Io(error)) => {
+                matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+                )
+            }
+            _ => false,
+        }
+    }
+
     /// What the peer is told about it, where it can still be told and would understand.
     fn farewell(&self) -> Option<Reply> {
         let text = match self {
@@ -88,11 +103,12 @@ pub(super) async fn run<R, W>(
             return;
         }
     };
+    let delivery = Delivery::new(Arc::clone(&hub), &admission);
     let Admission {
         id,
         client_id,
         outbox,
-        news_cursor,
+        ..
     } = admission;
     tracing::info!(client = client_id, "connected");
     let presence = Presence {
@@ -101,7 +117,6 @@ pub(super) async fn run<R, W>(
     };
 
     let end = {
-        let delivery = Delivery::new(Arc::clone(&hub), Arc::clone(&outbox), news_cursor);
         let mut writing = pin!(write_loop(&mut writer, delivery, &hub, &outbox));
         let end = tokio::select! {
             end = read_loop(&mut reader, &hub, &outbox, id) => end,
@@ -110,9 +125,10 @@ pub(super) async fn run<R, W>(
         };
         // The others hear of it at once, however long the last words take.
         drop(presence);
-        match &end {
-            End::Closed | End::Shutdown => tracing::info!("disconnected: {end}"),
-            other => tracing::warn!("disconnected: {other}"),
+        if end.is_ordinary() {
+            tracing::info!("disconnected: {end}");
+        } else {
+            tracing::warn!("disconnected: {end}");
         }
         if !matches!(end, End::Write(_)) {
             outbox.close(end.farewell());
