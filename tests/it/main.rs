@@ -1,1 +1,6 @@
-fn main() {}
+//! Tests of the whole program, in one binary.
+
+mod common;
+mod tidy;
+mod traffic;
+mod transcripts;

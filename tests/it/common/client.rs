@@ -1,0 +1,225 @@
+//! A Mixer client written from protocol.md alone, so that the library is not tested against itself.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde_json::{Map, Value};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::soon;
+
+/// A frame as it came: kind, id, payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Got {
+    pub(crate) kind: u16,
+    pub(crate) id: u32,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Got {
+    pub(crate) fn wire(&self) -> Vec<u8> {
+        frame(self.kind, self.id, &self.payload)
+    }
+}
+
+pub(crate) type Mirror = BTreeMap<String, Map<String, Value>>;
+
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    /// Frames but those that only change the mirror.
+    pub(crate) frames: Vec<Got>,
+    pub(crate) clients: Mirror,
+    pub(crate) rooms: Mirror,
+    pub(crate) closed: bool,
+}
+
+pub(crate) fn frame(kind: u16, id: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = (payload.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(&id.to_le_bytes());
+    bytes.extend_from_slice(&kind.to_le_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+pub(crate) fn string(text: &str) -> Vec<u8> {
+    let mut bytes = u32::try_from(text.len()).unwrap().to_le_bytes().to_vec();
+    bytes.extend_from_slice(text.as_bytes());
+    bytes
+}
+
+pub(crate) fn flag(flag: bool) -> Vec<u8> {
+    u32::from(flag).to_le_bytes().to_vec()
+}
+
+pub(crate) fn join(room: &str, blender: &str, mixer: &str, ignore_versions: bool) -> Vec<u8> {
+    [
+        string(room),
+        string(blender),
+        string(mixer),
+        flag(ignore_versions),
+        flag(true),
+    ]
+    .concat()
+}
+
+fn text(payload: &[u8]) -> String {
+    let length = u32::from_le_bytes(payload[..4].try_into().unwrap()) as usize;
+    assert_eq!(payload.len(), 4 + length);
+    String::from_utf8(payload[4..].to_vec()).unwrap()
+}
+
+impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let stream = soon("connecting", TcpStream::connect(address))
+            .await
+            .unwrap();
+        Self {
+            stream,
+            frames: Vec::new(),
+            clients: Mirror::new(),
+            rooms: Mirror::new(),
+            closed: false,
+        }
+    }
+
+    /// Connects and waits until the relay has announced it, so that all later is told to it.
+    pub(crate) async fn hello(address: SocketAddr) -> Self {
+        let mut client = Self::connect(address).await;
+        let id = client.id();
+        client
+            .until("its own announcement", |client| {
+                client.clients.contains_key(&id)
+            })
+            .await;
+        client
+    }
+
+    /// The id the relay gives it.
+    pub(crate) fn id(&self) -> String {
+        self.stream.local_addr().unwrap().to_string()
+    }
+
+    pub(crate) async fn send(&mut self, kind: u16, payload: &[u8]) {
+        self.raw(&frame(kind, 0, payload)).await;
+    }
+
+    pub(crate) async fn raw(&mut self, bytes: &[u8]) {
+        soon("sending", self.stream.write_all(bytes)).await.unwrap();
+    }
+
+    /// Makes a room with no content.
+    pub(crate) async fn make(&mut self, room: &str) {
+        self.send(1, &join(room, "2.93.0", "1.0.0", false)).await;
+        self.send(5, b"").await;
+        let name = room.to_owned();
+        self.until("the room to be joinable", |client| {
+            client.is_joinable(&name)
+        })
+        .await;
+    }
+
+    /// Joins a room and waits until it is in.
+    pub(crate) async fn enter(&mut self, room: &str) {
+        self.send(1, &join(room, "2.93.0", "1.0.0", false)).await;
+        self.until("being in", |client| {
+            client.frames.iter().any(|got| got.kind == 1)
+        })
+        .await;
+    }
+
+    pub(crate) fn is_joinable(&self, room: &str) -> bool {
+        self.rooms
+            .get(room)
+            .is_some_and(|room| room.get("joinable") == Some(&Value::Bool(true)))
+    }
+
+    /// Room commands among the frames, in order.
+    pub(crate) fn commands(&self) -> Vec<&Got> {
+        self.frames.iter().filter(|got| got.kind > 100).collect()
+    }
+
+    pub(crate) fn errors(&self) -> Vec<String> {
+        self.frames
+            .iter()
+            .filter(|got| got.kind == 12)
+            .map(|got| text(&got.payload))
+            .collect()
+    }
+
+    /// Reads on until `done`. When the relay closes, `closed` is set and `done` is asked once more.
+    pub(crate) async fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        let reading = async {
+            while !done(self) {
+                assert!(!self.closed, "closed before {what}: {:?}", self.errors());
+                self.read_one().await;
+            }
+        };
+        if tokio::time::timeout(super::PATIENCE, reading)
+            .await
+            .is_err()
+        {
+            panic!(
+                "no {what}; got {:?}, rooms {:?}, clients {:?}",
+                self.frames, self.rooms, self.clients
+            );
+        }
+    }
+
+    /// Asks for its id and waits for the answer, which comes after all answers to what it asked before.
+    pub(crate) async fn barrier(&mut self) {
+        let count = |client: &Self| client.frames.iter().filter(|got| got.kind == 18).count();
+        let before = count(self);
+        self.send(18, b"").await;
+        self.until("an answer", |client| count(client) > before)
+            .await;
+    }
+
+    /// Reads until the relay closes.
+    pub(crate) async fn until_closed(&mut self) {
+        self.until("the relay to close", |client| client.closed)
+            .await;
+    }
+
+    async fn read_one(&mut self) {
+        let mut header = [0; 14];
+        if self.stream.read_exact(&mut header).await.is_err() {
+            self.closed = true;
+            return;
+        }
+        let size = usize::try_from(u64::from_le_bytes(header[..8].try_into().unwrap())).unwrap();
+        let id = u32::from_le_bytes(header[8..12].try_into().unwrap());
+        let kind = u16::from_le_bytes(header[12..].try_into().unwrap());
+        let mut payload = vec![0; size];
+        self.stream.read_exact(&mut payload).await.unwrap();
+        match kind {
+            4 | 14 => {
+                let list = if kind == 4 {
+                    &mut self.rooms
+                } else {
+                    &mut self.clients
+                };
+                *list = serde_json::from_str(&text(&payload)).unwrap();
+                self.frames.push(Got { kind, id, payload });
+            }
+            19 | 20 => {
+                let mirror = if kind == 20 {
+                    &mut self.rooms
+                } else {
+                    &mut self.clients
+                };
+                let changed: Mirror = serde_json::from_str(&text(&payload)).unwrap();
+                for (name, attributes) in changed {
+                    mirror.entry(name).or_default().extend(attributes);
+                }
+            }
+            21 => {
+                self.rooms.remove(&text(&payload));
+            }
+            22 => {
+                self.clients.remove(&text(&payload));
+            }
+            _ => self.frames.push(Got { kind, id, payload }),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What the tests share: a relay on a free port, a client that knows nothing of the library's own
+//! reading and writing, and recordings of real Blenders.
+
+pub(crate) mod client;
+pub(crate) mod recording;
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use mixdesk::net::Bind;
+use mixdesk::relay::{Limits, Relay, bind};
+
+pub(crate) use client::Client;
+
+/// How long anything may take before a test gives up. Long, as these machines are shared.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A relay on a free port of the loopback interface.
+pub(crate) fn relay() -> Relay {
+    relay_with(Limits::default())
+}
+
+pub(crate) fn relay_with(limits: Limits) -> Relay {
+    bind(Bind::Only(IpAddr::V4(Ipv4Addr::LOCALHOST)), 0)
+        .unwrap()
+        .start(limits)
+}
+
+/// Waits, but not for ever.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what} took too long"))
+}

@@ -1,0 +1,138 @@
+//! What real Blenders sent, through our relay, byte for byte.
+
+use std::path::Path;
+
+use crate::common::client::{Got, join};
+use crate::common::{Client, recording, relay, soon};
+
+const ROOM: &str = "Lab";
+const FRAME: u16 = 205;
+const LEAVE: u16 = 3;
+const CONTENT: u16 = 5;
+
+fn is_kept(frame: &Got) -> bool {
+    frame.kind > 100 && ![139, FRAME, 1000].contains(&frame.kind)
+}
+
+fn path(frame: &Got) -> Option<&[u8]> {
+    let length = u32::from_le_bytes(frame.payload.get(..4)?.try_into().unwrap()) as usize;
+    frame.payload.get(4..4 + length)
+}
+
+/// What protocol.md says a history is.
+fn history<'a>(sent: impl IntoIterator<Item = &'a Got>) -> Vec<&'a Got> {
+    let mut history: Vec<&Got> = Vec::new();
+    for frame in sent.into_iter().filter(|frame| is_kept(frame)) {
+        let merges = (201..=998).contains(&frame.kind)
+            && history.last().is_some_and(|last| {
+                last.kind == frame.kind && path(last).is_some() && path(last) == path(frame)
+            });
+        if merges {
+            history.pop();
+        }
+        history.push(frame);
+    }
+    history
+}
+
+async fn enter(address: std::net::SocketAddr) -> Client {
+    let mut client = Client::hello(address).await;
+    client.send(1, &join(ROOM, "3.4.1", "1.0.0", false)).await;
+    client
+}
+
+fn wire<'a>(frames: impl IntoIterator<Item = &'a Got>) -> Vec<u8> {
+    frames.into_iter().flat_map(Got::wire).collect()
+}
+
+/// A makes the room and edits, at full speed; B joins early and listens; C joins after all edits.
+async fn replay(sent: Vec<Got>) {
+    let relay = relay();
+    let address = relay.address();
+    let content = sent.iter().position(|frame| frame.kind == CONTENT).unwrap();
+    let leave = sent.iter().position(|frame| frame.kind == LEAVE).unwrap();
+
+    let mut a = Client::connect(address).await;
+    a.raw(&wire(&sent[..=content])).await;
+    a.until("a joinable room", |a| a.is_joinable(ROOM)).await;
+    let mut b = enter(address).await;
+    b.until("being in", |b| b.frames.iter().any(|got| got.kind == 1))
+        .await;
+    let entered = b.frames.len();
+
+    let edits = wire(&sent[content + 1..leave]);
+    let live: Vec<&Got> = sent[content + 1..leave]
+        .iter()
+        .filter(|frame| frame.kind > 100)
+        .collect();
+    let sending = async { a.raw(&edits).await };
+    let receiving = b.until("all edits", |b| b.frames.len() >= entered + live.len());
+    tokio::join!(sending, receiving);
+    let mut c = enter(address).await;
+    c.until("being in", |c| c.frames.iter().any(|got| got.kind == 1))
+        .await;
+    b.barrier().await;
+    a.barrier().await;
+
+    let frame = |kind, payload: &[u8]| Got {
+        kind,
+        id: 0,
+        payload: payload.to_vec(),
+    };
+    let (clear, joined) = (frame(6, b""), frame(1, b"\x03\0\0\0Lab"));
+    let around =
+        |commands: Vec<&Got>| -> Vec<u8> { [clear.wire(), wire(commands), joined.wire()].concat() };
+    let replayed = history(&sent[..=content]);
+    assert!(
+        wire(&b.frames[..entered]) == around(replayed),
+        "B's history differs"
+    );
+    let b_live: Vec<&Got> = b.frames[entered..]
+        .iter()
+        .filter(|got| got.kind > 100)
+        .collect();
+    assert!(wire(b_live) == wire(live), "B's live commands differ");
+    let whole = history(&sent[..leave]);
+    assert!(
+        wire(&c.frames) == around(whole.clone()),
+        "C's history differs"
+    );
+
+    let count = Some(whole.len() as u64);
+    let size = Some(whole.iter().map(|frame| frame.wire().len() as u64).sum());
+    let figure =
+        |b: &Client, name: &str| b.rooms[ROOM].get(name).and_then(serde_json::Value::as_u64);
+    b.until("the last figures", |b| {
+        (figure(b, "command_count"), figure(b, "byte_size")) == (count, size)
+    })
+    .await;
+    assert!(a.commands().is_empty(), "nobody hears themselves");
+    assert_eq!(
+        (a.errors(), b.errors(), c.errors()),
+        (vec![], vec![], vec![])
+    );
+    soon("stopping", relay.stop()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_scene() {
+    replay(recording::golden("small.A.c2s.rec.gz")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_of_a_medium_scene() {
+    replay(recording::golden("medium-cut.A.c2s.rec.gz")).await;
+}
+
+/// The large recordings are not part of the project; CI runs this where they lie beside it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the recordings beside the project; run by .ci/run"]
+async fn all_recorded_scenes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traffic");
+    for scene in ["small", "medium", "heavy"] {
+        replay(recording::frames(
+            &folder.join(format!("{scene}.A.c2s.rec.gz")),
+        ))
+        .await;
+    }
+}
