@@ -10,4 +10,5 @@
 )]
 
 pub mod backend;
+pub mod blender;
 pub mod reach;

@@ -1,1 +1,10 @@
-fn main(){}
+//! Tests of the parts together, in one program.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod blender;
