@@ -213,8 +213,11 @@ def connect(mixer, options, status):
             reason, why = "unknown-host", error.strerror or error
         except socket.timeout:
             reason, why = "no-relay", "no answer"
-        except (OSError, RuntimeError) as error:
-            reason, why = "no-relay", error
+        except RuntimeError:
+            # All that the add-on tells of a refused connection, in words about its own switches.
+            reason, why = "no-relay", "connection refused"
+        except OSError as error:
+            reason, why = "no-relay", error.strerror or error
         detail = f"{target} ({why})"
         patience.check(reason, detail)
         yield RETRY_SECONDS

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
+use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::task;
 
@@ -127,7 +128,7 @@ pub async fn start(
         }
         Err(source) => {
             let path = installation.path.clone();
-            // Nothing of interest is in it yet, and a later start would remove it.
+            // Nothing of interest is in it yet; should it stay, a later start removes it.
             drop(fs::remove_dir_all(&files.folder));
             Err(if source.kind() == io::ErrorKind::NotFound {
                 Error::Gone { path }
@@ -152,10 +153,7 @@ impl Files {
     fn make(parent: &Path) -> io::Result<Self> {
         fs::create_dir_all(parent)?;
         remove_old(parent);
-        // On Unix nobody else can read it or put another script in the place of ours.
-        let folder = tempfile::Builder::new()
-            .prefix(FOLDER_PREFIX)
-            .tempdir_in(parent)?;
+        let folder = private_folder(parent)?;
         let script = folder.path().join(SCRIPT_NAME);
         fs::write(&script, SCRIPT)?;
         let log_path = folder.path().join(LOG_NAME);
@@ -172,6 +170,19 @@ impl Files {
             log_for_errors,
         })
     }
+}
+
+/// A new folder where nobody else can read what Blender writes, or put another script in the place of ours.
+fn private_folder(parent: &Path) -> io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(FOLDER_PREFIX);
+    // On Windows, folders in the user's home are private already.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o700));
+    }
+    builder.tempdir_in(parent)
 }
 
 /// Removes the folders of starts long ago, as far as the system lets us.
@@ -250,9 +261,18 @@ fn detach(command: &mut Command) {
 #[cfg(all(test, unix))]
 mod tests {
     use std::fs::{self, File};
+    use std::os::unix::fs::PermissionsExt;
     use std::time::SystemTime;
 
-    use super::{FOLDER_KEPT, remove_old};
+    use super::{FOLDER_KEPT, Files, remove_old};
+
+    #[test]
+    fn the_folder_of_a_start_is_for_nobody_else() {
+        let parent = tempfile::tempdir().unwrap();
+        let files = Files::make(&parent.path().join("made")).unwrap();
+        let mode = fs::metadata(&files.folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
 
     #[test]
     fn folders_of_long_ago_are_removed_and_no_others() {

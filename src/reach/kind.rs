@@ -193,11 +193,18 @@ fn by_range(ip: IpAddr, named: Option<AddressKind>, is_point_to_point: bool) -> 
         // On a network card this range comes from the provider (RFC 6598), elsewhere from Tailscale.
         (IpAddr::V4(_), Some(Vpn::Tailscale)) if medium.is_some() => AddressKind::Carrier,
         (_, Some(vpn)) => AddressKind::Vpn(vpn),
-        (IpAddr::V4(ip), None) if !ip.is_private() => AddressKind::Internet,
+        (IpAddr::V4(ip), None) if is_public(ip) => AddressKind::Internet,
         (_, None) if is_point_to_point => AddressKind::Vpn(Vpn::Other),
         (IpAddr::V4(_), None) => medium.unwrap_or(AddressKind::Lan),
         (IpAddr::V6(_), None) => AddressKind::Ipv6,
     }
+}
+
+/// Whether the internet leads to the address; it does not to those for private use (RFC 1918), for documentation
+/// (RFC 5737) and for tests of equipment (RFC 2544), all of which people do give to their own networks.
+fn is_public(ip: Ipv4Addr) -> bool {
+    let is_for_tests = matches!(ip.octets(), [198, 18..=19, ..]);
+    !(ip.is_private() || ip.is_documentation() || is_for_tests)
 }
 
 /// Ranges that a product took for itself, though public ones of others, as their owners never announce them.
@@ -256,6 +263,8 @@ mod tests {
             ("Netzwerk", "192.168.0.48", "LAN", true),
             ("eth0", "8.8.4.4", "Internet", true),
             ("eth0", "172.32.0.1", "Internet", true),
+            ("eth0", "192.0.2.2", "Ethernet", true),
+            ("eth0", "198.18.0.1", "Ethernet", true),
             ("ztabcdefgh", "10.147.17.5", "VPN (ZeroTier)", true),
             (
                 "ZeroTier One [8056c2e21c000001]",
