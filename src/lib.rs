@@ -10,6 +10,8 @@
 )]
 
 pub mod backend;
+pub mod blender;
 pub mod net;
 pub mod protocol;
+pub mod reach;
 pub mod relay;

@@ -1,5 +1,14 @@
 //! Tests of the whole program, in one binary.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
+
+mod blender;
 mod common;
 mod tidy;
 mod traffic;
