@@ -15,3 +15,4 @@ pub mod net;
 pub mod protocol;
 pub mod reach;
 pub mod relay;
+pub mod session;
