@@ -11,6 +11,7 @@
 
 pub mod backend;
 pub mod blender;
+pub mod cli;
 pub mod net;
 pub mod protocol;
 pub mod reach;

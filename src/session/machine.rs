@@ -573,7 +573,8 @@ fn is_joinable(rooms: &NamedAttributes, room: &str) -> bool {
 }
 
 /// What to call somebody: the name they chose, or their id.
-pub(super) fn person_name(id: &str, attributes: &Attributes) -> String {
+#[must_use]
+pub fn person_name(id: &str, attributes: &Attributes) -> String {
     attributes
         .text(attribute::USER_NAME)
         .filter(|name| !name.trim().is_empty())

@@ -13,5 +13,5 @@ mod machine;
 mod why;
 
 pub use driver::{Config, Phase, Session, Snapshot};
-pub use machine::{ANY_VERSION, Command, Event, Identity, Membership};
+pub use machine::{ANY_VERSION, Command, Event, Identity, Membership, person_name};
 pub use why::Why;
