@@ -1,3 +1,4 @@
 //! Mixdesk.
 
 pub mod backend;
+pub mod gui;
