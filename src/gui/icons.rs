@@ -211,18 +211,21 @@ impl Pen<'_> {
             .circle_filled(self.at(x, y), radius * self.scale, self.color);
     }
 
-    /// The outline of a crescent: a large arc out, a smaller one back.
+    /// The outline of a crescent: most of a circle, and an arc around a point to its upper right back.
     fn moon(&self) {
-        let mut outline = Vec::new();
-        for step in 0..=20_u8 {
-            let angle = (40.0 + 13.0 * f32::from(step)).to_radians();
-            outline.push(pos2(8.0 + 6.2 * angle.cos(), 8.0 + 6.2 * angle.sin()));
-        }
-        for step in 0..=12_u8 {
-            let angle = (290.0 - 20.0 * f32::from(step)).to_radians();
-            outline.push(pos2(11.0 + 5.0 * angle.cos(), 6.4 + 5.0 * angle.sin()));
-        }
-        let outline: Vec<(f32, f32)> = outline.iter().map(|point| (point.x, point.y)).collect();
+        // The angles at which two circles of these radii meet, in degrees.
+        let arc = |centre: Pos2, radius: f32, from: f32, to: f32| {
+            (0..=24_u8).map(move |step| {
+                let angle = (from + (to - from) * f32::from(step) / 24.0).to_radians();
+                (
+                    centre.x + radius * angle.cos(),
+                    centre.y + radius * angle.sin(),
+                )
+            })
+        };
+        let outline: Vec<(f32, f32)> = arc(pos2(7.6, 8.4), 6.0, 10.0, 260.0)
+            .chain(arc(pos2(10.69, 5.31), 5.0, 214.3, 55.7))
+            .collect();
         self.closed_line(&outline);
     }
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use egui::{
     Align, Button, Color32, EventFilter, Key, Label, Layout, Rect, Response, RichText, Role,
-    ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2, WidgetInfo, vec2,
+    ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui, UiBuilder, Vec2, WidgetInfo, vec2,
 };
 use egui_extras::{Column as Width, TableBuilder, TableRow};
 
@@ -42,8 +42,8 @@ pub(crate) struct Rooms {
     sort: Sort,
     /// The room we were in or heading for, to select it once when that changes.
     our_room: Option<String>,
-    /// The selection moved by key: bring it into view.
-    reveal: bool,
+    /// In how many more frames to bring the selected row into view.
+    reveal: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,17 +223,61 @@ impl Rooms {
         let tokens = tokens(ui);
         let area = ui.available_rect_before_wrap();
         let rooms = self.sorted(&view.rooms);
-        let keys = ui.interact(
-            area,
-            ui.scope_id().with("rooms"),
-            Sense::focusable_noninteractive(),
-        );
-        keys.widget_info(|| WidgetInfo::labeled(Role::ListBox, true, "Rooms"));
-        self.walk(ui, &keys, &rooms, view, actions);
+        let mut table = self
+            .builder(ui, columns, &rooms)
+            .header(TITLES_HEIGHT, |mut row| {
+                self.titles(&mut row, columns, tokens);
+            });
 
-        let selected = rooms
-            .iter()
-            .position(|room| Some(&room.name) == self.selected.as_ref());
+        // One stop for Tab after the titles; from there the arrow keys walk the rows.
+        let ui_of_table = table.ui_mut();
+        let id = ui_of_table.scope_id().with("rooms");
+        let keys = ui_of_table.interact(area, id, Sense::focusable_noninteractive());
+        keys.widget_info(|| WidgetInfo::labeled(Role::ListBox, true, "Rooms"));
+        self.walk(ui_of_table, &keys, &rooms, view, actions);
+
+        let mut clicked: Option<String> = None;
+        table.body(|body| {
+            body.rows(ROW_HEIGHT, rooms.len(), |mut row| {
+                let Some(room) = rooms.get(row.index()) else {
+                    return;
+                };
+                let is_selected = self.selected.as_ref() == Some(&room.name);
+                row.set_selected(is_selected);
+                for column in columns {
+                    row.col(|ui| cell(ui, *column, room, &view.membership, tokens));
+                }
+                let response = row.response();
+                response.widget_info(|| {
+                    let words = describe(room, &view.membership);
+                    WidgetInfo::selected(Role::Row, true, is_selected, words)
+                });
+                if response.clicked() {
+                    clicked = Some(room.name.clone());
+                }
+                if response.double_clicked() && gates::join(view, Some(room)).is_ok() {
+                    actions.push(Action::JoinRoom(room.name.clone()));
+                }
+            });
+        });
+        if clicked.is_some() {
+            self.selected = clicked;
+            self.reveal_selected(ui);
+            keys.request_focus();
+        }
+        if keys.has_focus() {
+            let edge = Stroke::new(2.0, tokens.accent);
+            ui.painter()
+                .rect_stroke(area, 0.0, edge, StrokeKind::Inside);
+        }
+    }
+
+    fn builder<'a>(
+        &mut self,
+        ui: &'a mut Ui,
+        columns: &[Column],
+        rooms: &[&Room],
+    ) -> TableBuilder<'a> {
         ui.spacing_mut().item_spacing = Vec2::ZERO;
         let mut table = TableBuilder::new(ui)
             .id_salt(("rooms", columns.len()))
@@ -249,52 +293,22 @@ impl Rooms {
                 Width::exact(column.width()).clip(true)
             });
         }
-        if let (true, Some(selected)) = (self.reveal, selected) {
-            table = table.scroll_to_row(selected, None);
+        if self.reveal > 0 {
+            self.reveal -= 1;
+            let selected = rooms
+                .iter()
+                .position(|room| Some(&room.name) == self.selected.as_ref());
+            if let Some(selected) = selected {
+                table = table.scroll_to_row(selected, None);
+            }
         }
-        self.reveal = false;
-
-        let mut clicked: Option<String> = None;
         table
-            .header(TITLES_HEIGHT, |mut row| {
-                self.titles(&mut row, columns, tokens);
-            })
-            .body(|body| {
-                body.rows(ROW_HEIGHT, rooms.len(), |mut row| {
-                    let Some(room) = rooms.get(row.index()) else {
-                        return;
-                    };
-                    let is_selected = selected == Some(row.index());
-                    row.set_selected(is_selected);
-                    for column in columns {
-                        row.col(|ui| cell(ui, *column, room, &view.membership, tokens));
-                    }
-                    let response = row.response();
-                    response.widget_info(|| {
-                        WidgetInfo::selected(
-                            Role::Row,
-                            true,
-                            is_selected,
-                            describe(room, &view.membership),
-                        )
-                    });
-                    if response.clicked() {
-                        clicked = Some(room.name.clone());
-                    }
-                    if response.double_clicked() && gates::join(view, Some(room)).is_ok() {
-                        actions.push(Action::JoinRoom(room.name.clone()));
-                    }
-                });
-            });
-        if clicked.is_some() {
-            self.selected = clicked;
-            keys.request_focus();
-        }
-        if keys.has_focus() {
-            let edge = Stroke::new(2.0, tokens.accent);
-            ui.painter()
-                .rect_stroke(area, 0.0, edge, StrokeKind::Inside);
-        }
+    }
+
+    /// Brings the selected row into view, also when showing its people makes the table lower.
+    fn reveal_selected(&mut self, ui: &Ui) {
+        self.reveal = 2;
+        ui.ctx().request_repaint();
     }
 
     fn titles(&mut self, row: &mut TableRow<'_, '_>, columns: &[Column], tokens: &Tokens) {
@@ -376,7 +390,7 @@ impl Rooms {
         });
         if let Some(room) = target.and_then(|target| rooms.get(target)) {
             self.selected = Some(room.name.clone());
-            self.reveal = true;
+            self.reveal_selected(ui);
         }
         if ui.input(|input| input.key_pressed(Key::Enter)) {
             let room = self.selected(view);
@@ -423,7 +437,8 @@ fn empty(ui: &mut Ui) {
         ui.label(RichText::new("No rooms yet").color(color));
         caption(
             ui,
-            "Create a room from Blender: Mixer panel → Connect → Create Room, or make one here with Create.",
+            "To make one in Blender, open the Mixer panel, press Connect, then Create Room. \
+             Or make one here with Create.",
         );
     });
 }
@@ -447,6 +462,11 @@ fn bottom_line(ui: &Ui, tokens: &Tokens) {
 
 fn cell(ui: &mut Ui, column: Column, room: &Room, ours: &Membership, tokens: &Tokens) {
     bottom_line(ui, tokens);
+    // In a child, since the table makes a cell as much wider as the cursor has moved in it.
+    let inside = UiBuilder::new()
+        .max_rect(ui.max_rect())
+        .layout(*ui.layout());
+    let ui = &mut ui.new_child(inside);
     let text = |ui: &mut Ui, text: String, color: Color32| {
         ui.add(Label::new(RichText::new(text).color(color)).truncate());
     };

@@ -92,7 +92,8 @@ pub(crate) fn primary(ui: &mut Ui, enabled: bool, text: &str, min_width: f32) ->
 
 /// A button that takes something away.
 pub(crate) fn danger(ui: &mut Ui, enabled: bool, text: &str) -> Response {
-    let bad = tokens(ui).bad;
+    let tokens = tokens(ui);
+    let color = if enabled { tokens.bad } else { tokens.text };
     ui.scope(|ui| {
         let widgets = &mut ui.visuals_mut().widgets;
         for widget in [
@@ -101,7 +102,7 @@ pub(crate) fn danger(ui: &mut Ui, enabled: bool, text: &str) -> Response {
             &mut widgets.hovered,
             &mut widgets.active,
         ] {
-            widget.fg_stroke.color = bad;
+            widget.fg_stroke.color = color;
         }
         button(ui, enabled, text, 0.0)
     })

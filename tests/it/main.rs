@@ -1,1 +1,3 @@
-fn main(){}
+//! Tests from outside: the crate as its users see it.
+
+mod window;

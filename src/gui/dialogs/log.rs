@@ -54,7 +54,8 @@ impl Log {
                 (AtLeast::Warnings, "Warnings and errors"),
                 (AtLeast::Errors, "Errors only"),
             ] {
-                let choice = Button::selectable(self.at_least == at_least, name)
+                let words = RichText::new(name).color(tokens(ui).text);
+                let choice = Button::selectable(self.at_least == at_least, words)
                     .min_size(vec2(0.0, CONTROL_HEIGHT));
                 if ui.add(choice).clicked() {
                     self.at_least = at_least;
