@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use egui::{Key, Layout, Popup, Response, RichText, TextEdit, Ui, vec2};
 
+use super::color::ColorChooser;
 use super::dialogs::{Dialog, Dialogs};
 use super::host::{parse_host, parse_port};
 use super::icons::Icon;
@@ -24,7 +25,7 @@ const NAME_LIMIT: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Connection {
     name: String,
-    color: [u8; 3],
+    color: ColorChooser,
     host: String,
     port: String,
     /// What the backend last said, to tell its changes from what is typed.
@@ -38,7 +39,7 @@ impl Connection {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             name: settings.name.clone(),
-            color: to_bytes(settings.color),
+            color: ColorChooser::new(to_bytes(settings.color)),
             host: settings.host.clone(),
             port: settings.port.to_string(),
             seen: settings.clone(),
@@ -82,7 +83,7 @@ impl Connection {
             if self.seen.name != settings.name {
                 self.name.clone_from(&settings.name);
             }
-            self.color = to_bytes(settings.color);
+            self.color.set(to_bytes(settings.color));
         }
         self.seen = settings.clone();
     }
@@ -97,12 +98,8 @@ impl Connection {
                 .char_limit(NAME_LIMIT)
                 .hint_text("As others see you");
             let name = field(ui, edit, true, None).labelled_by(label.id);
-            ui.spacing_mut().interact_size = vec2(CONTROL_HEIGHT, CONTROL_HEIGHT);
-            let color = ui
-                .color_edit_button_srgb(&mut self.color)
-                .accessible_name("Your color")
-                .on_hover_text("Your color, as others see it");
-            if name.changed() || color.changed() {
+            let recolored = self.color.ui(ui);
+            if name.changed() || recolored {
                 self.identity_changed = Some(now);
             }
             left_field = name.lost_focus();
@@ -123,7 +120,7 @@ impl Connection {
         self.identity_changed = None;
         let name = self.name.trim();
         if !name.is_empty() {
-            let color = self.color.map(|channel| f32::from(channel) / 255.0);
+            let color = self.color.color().map(|channel| f32::from(channel) / 255.0);
             actions.push(Action::SetIdentity {
                 name: name.to_owned(),
                 color,
@@ -247,7 +244,7 @@ impl Connection {
             response
         };
         Popup::menu(&response).show(|ui| {
-            ui.set_max_width(280.0);
+            ui.set_max_width(200.0);
             for host in recent {
                 if ui.button(host).clicked() {
                     self.host.clone_from(host);

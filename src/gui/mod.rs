@@ -8,6 +8,7 @@
 mod app;
 mod banner;
 mod centre;
+mod color;
 mod connection;
 mod dialogs;
 mod format;

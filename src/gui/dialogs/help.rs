@@ -18,10 +18,7 @@ const JOIN: [&str; 3] = [
 const KEYS: [(&str, &str); 7] = [
     ("F1", "This help"),
     ("Tab, Shift+Tab", "Next and previous control"),
-    (
-        "Enter",
-        "In a field: connect, join or create. In the list: join the room",
-    ),
+    ("Enter", "In a field: go ahead. In the list: join the room"),
     ("Up, Down, Home, End", "Move in the list of rooms"),
     ("Ctrl+C", "On an address: copy it"),
     ("Ctrl +, Ctrl -, Ctrl 0", "Larger, smaller, normal size"),

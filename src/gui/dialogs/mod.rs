@@ -11,10 +11,10 @@ use egui::{
     Stroke, Ui,
 };
 
+use self::log::Log;
 use super::theme::{RADIUS_LARGE, TEXT_TITLE, tokens};
 use super::widgets::{button, danger};
 use crate::backend::{Action, View};
-use log::Log;
 
 /// What can stand in front of the window.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -177,3 +177,23 @@ fn the_first_picture_joins_what_is_pasted() {
     window.click("Join");
     assert_eq!(window.actions(), [connect("192.168.0.48", 12800)]);
 }
+
+#[test]
+fn a_color_is_chosen_and_sent() {
+    let mut window = Window::new(View {
+        settings: Settings {
+            name: "Ada".to_owned(),
+            ..Settings::default()
+        },
+        ..View::default()
+    });
+    window.click("Your color");
+    window.click("Teal");
+    window.harness.run_steps(4);
+    let actions = window.actions();
+    let [Action::SetIdentity { name, color }] = &actions[..] else {
+        panic!("{actions:?}");
+    };
+    assert_eq!(name, "Ada");
+    assert!((color[1] - 0.702).abs() < 0.01, "{color:?}");
+}

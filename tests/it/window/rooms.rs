@@ -217,6 +217,17 @@ fn a_room_is_made_with_its_name() {
 }
 
 #[test]
+fn enter_in_the_new_room_field_makes_it() {
+    let mut window = Window::new(hosting());
+    window.field("New room name").focus();
+    window.harness.run();
+    window.field("New room name").type_text("Shot 13");
+    window.harness.run();
+    window.press(Key::Enter);
+    assert_eq!(window.actions(), [Action::CreateRoom("Shot 13".to_owned())]);
+}
+
+#[test]
 fn joining_shows_how_far_it_is_and_can_be_stopped() {
     let mut view = hosting();
     let membership = Membership::Joining {

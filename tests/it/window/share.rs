@@ -74,3 +74,13 @@ fn an_address_that_is_not_for_colleagues_is_not_offered_first() {
             .is_some()
     );
 }
+
+#[test]
+fn a_focused_address_is_copied_by_key() {
+    let mut window = Window::new(hosting());
+    window.button("Copy VPN (ZeroTier) address").focus();
+    window.harness.run();
+    window.harness.event(egui::Event::Copy);
+    window.harness.step();
+    assert_eq!(window.copied().as_deref(), Some("10.147.17.5"));
+}

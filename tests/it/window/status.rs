@@ -91,3 +91,13 @@ fn the_theme_button_goes_round() {
         assert_eq!(window.actions(), [Action::SetTheme(next)]);
     }
 }
+
+#[test]
+fn both_themes_are_painted_in_their_colors() {
+    for (theme, is_dark) in [(Theme::Light, false), (Theme::Dark, true)] {
+        let mut view = View::default();
+        view.settings.theme = theme;
+        let window = Window::new(view);
+        assert_eq!(window.harness.ctx.global_style().visuals.dark_mode, is_dark);
+    }
+}
