@@ -1,6 +1,8 @@
 //! The first picture: host a session, or join one.
 
-use egui::{Align, Key, Label, Layout, Rect, RichText, TextEdit, Ui, UiBuilder, pos2, vec2};
+use egui::{
+    Align, Key, Label, Layout, Rect, RichText, ScrollArea, TextEdit, Ui, UiBuilder, pos2, vec2,
+};
 
 use super::host::parse_host;
 use super::theme::{self, TEXT_HERO, TEXT_TITLE, tokens};
@@ -56,27 +58,30 @@ impl Start {
                 .max_rect(rect)
                 .layout(Layout::top_down(Align::Min)),
             |ui| {
-                let color = tokens(ui).text;
-                ui.vertical_centered(|ui| {
-                    ui.label(
-                        RichText::new("Work in Blender together")
-                            .size(TEXT_HERO)
-                            .color(color),
-                    );
-                });
-                ui.add_space(GAP);
-                ui.spacing_mut().item_spacing = vec2(GAP, GAP);
-                if let Status::Connecting { target } = &view.status {
-                    connecting_card(ui, target, actions);
-                } else if side_by_side {
-                    ui.columns_const(|[host, join]| {
-                        host_card(host, port, actions);
-                        self.join_card(join, actions);
+                // A long failure above may leave too little height.
+                ScrollArea::vertical().show(ui, |ui| {
+                    let color = tokens(ui).text;
+                    ui.vertical_centered(|ui| {
+                        ui.label(
+                            RichText::new("Work in Blender together")
+                                .size(TEXT_HERO)
+                                .color(color),
+                        );
                     });
-                } else {
-                    host_card(ui, port, actions);
-                    self.join_card(ui, actions);
-                }
+                    ui.add_space(GAP);
+                    ui.spacing_mut().item_spacing = vec2(GAP, GAP);
+                    if let Status::Connecting { target } = &view.status {
+                        connecting_card(ui, target, actions);
+                    } else if side_by_side {
+                        ui.columns_const(|[host, join]| {
+                            host_card(host, port, actions);
+                            self.join_card(join, actions);
+                        });
+                    } else {
+                        host_card(ui, port, actions);
+                        self.join_card(ui, actions);
+                    }
+                });
             },
         );
         ui.advance_cursor_after_rect(area);
