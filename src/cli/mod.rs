@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 pub use args::{Args, Command, HostArgs};
 pub use host::host;
+pub use print::note;
 
 use crate::backend::{Folders, Terminal, quit_signal, start_logging};
 
@@ -54,7 +55,7 @@ pub fn run(command: &Command) -> Exit {
     let _logging = start_logging(log, terminal);
     let settings = folders.map(|folders| folders.settings());
     if let Some((_, Some(trouble))) = &settings {
-        print::note(trouble);
+        note(trouble);
     }
     let settings = settings.unwrap_or_default().0;
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -64,7 +65,7 @@ pub fn run(command: &Command) -> Exit {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            print::note(&format!(
+            note(&format!(
                 "The system gives this program no threads: {error}."
             ));
             return Exit::Failed;

@@ -21,7 +21,7 @@ pub(super) fn json(object: &serde_json::Value) -> io::Result<()> {
 }
 
 /// Something that is not what was asked for: an explanation, an error.
-pub(super) fn note(text: &str) {
+pub fn note(text: &str) {
     // If not even standard error can be written, there is nowhere left to say it.
     let _said = writeln!(io::stderr().lock(), "{text}");
 }

@@ -13,3 +13,4 @@ mod common;
 mod tidy;
 mod traffic;
 mod transcripts;
+mod window;
