@@ -89,12 +89,16 @@ pub enum Terminal {
 pub fn start(folder: Option<&Path>, terminal: Terminal) -> Logging {
     let tail = LogTail::default();
     let appender = folder.map(|folder| {
+        if let Err(error) = std::fs::create_dir_all(folder) {
+            return Err(error.to_string());
+        }
         RollingFileAppender::builder()
             .rotation(Rotation::DAILY)
             .filename_prefix("mixdesk")
             .filename_suffix("log")
             .max_log_files(FILES)
             .build(folder)
+            .map_err(|error| error.to_string())
     });
     let (appender, trouble) = match appender.transpose() {
         Ok(appender) => (appender, None),

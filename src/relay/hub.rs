@@ -40,6 +40,7 @@ struct State {
     rooms: BTreeMap<String, Room>,
     /// Gone since the last telling, and known to others.
     gone_clients: Vec<String>,
+    /// Gone since the last telling.
     gone_rooms: Vec<String>,
     /// Changed since the last telling.
     changed_clients: HashMap<PeerId, BTreeSet<String>>,
@@ -474,10 +475,11 @@ impl State {
 
     fn end_room(&mut self, name: &str) {
         self.changed_rooms.remove(name);
-        if self.rooms.remove(name).is_some_and(|room| room.told) {
+        if self.rooms.remove(name).is_some() {
+            // Told even when nobody was told of the room yet: its maker knows it, and waits for this.
             self.gone_rooms.push(name.to_owned());
+            tracing::info!(room = name, "the room ends");
         }
-        tracing::info!(room = name, "the room ends");
     }
 
     fn content(&mut self, id: PeerId) -> Result<(), Refusal> {
