@@ -9,6 +9,7 @@
     )
 )]
 
+pub mod archive;
 pub mod backend;
 pub mod blender;
 pub mod net;
