@@ -11,8 +11,38 @@
 
 mod entry;
 mod error;
+mod mixer;
 mod record;
 
 pub use entry::{Ending, Entry, Format, Maker, Origin};
 pub use error::ArchiveError;
+pub use mixer::{MixerReader, MixerWriter};
 pub use record::{RECORD_HEADER_BYTES, Record, RecordReader, RecordWriter};
+
+use crate::protocol::{Frame, FrameLimits, HEADER_BYTES};
+
+/// Longest text of a room's attributes, in bytes. A relay of ours refuses to keep so many.
+pub const ATTRIBUTES_BYTES: usize = 16 << 20;
+
+/// Largest frames in a file. Unlike on the wire this protects nobody, since memory follows what the
+/// file really holds.
+const FRAME_LIMITS: FrameLimits = FrameLimits {
+    command_bytes: u32::MAX as u64 - HEADER_BYTES as u64,
+    control_bytes: FrameLimits::DEFAULT.control_bytes,
+};
+
+/// Whether a frame can be part of a file.
+fn check(frame: &Frame) -> Result<(), ArchiveError> {
+    if !frame.kind().is_room_command() {
+        return Err(ArchiveError::NotARoomCommand(frame.kind()));
+    }
+    let bytes = frame.payload().len() as u64;
+    if bytes > FRAME_LIMITS.command_bytes {
+        return Err(ArchiveError::TooLarge {
+            what: "a message",
+            bytes,
+            limit: FRAME_LIMITS.command_bytes,
+        });
+    }
+    Ok(())
+}
