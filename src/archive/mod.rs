@@ -11,11 +11,13 @@
 
 mod entry;
 mod error;
+mod mixdesk;
 mod mixer;
 mod record;
 
 pub use entry::{Ending, Entry, Format, Maker, Origin};
 pub use error::ArchiveError;
+pub use mixdesk::{Heading, MixdeskReader, MixdeskWriter, SENDER_BYTES};
 pub use mixer::{MixerReader, MixerWriter};
 pub use record::{RECORD_HEADER_BYTES, Record, RecordReader, RecordWriter};
 
@@ -25,9 +27,9 @@ use crate::protocol::{Frame, FrameLimits, HEADER_BYTES};
 pub const ATTRIBUTES_BYTES: usize = 16 << 20;
 
 /// Largest frames in a file. Unlike on the wire this protects nobody, since memory follows what the
-/// file really holds.
+/// file really holds; it is what fits a record together with its metadata.
 const FRAME_LIMITS: FrameLimits = FrameLimits {
-    command_bytes: u32::MAX as u64 - HEADER_BYTES as u64,
+    command_bytes: u32::MAX as u64 - (HEADER_BYTES + mixdesk::METADATA_BYTES) as u64,
     control_bytes: FrameLimits::DEFAULT.control_bytes,
 };
 
