@@ -26,6 +26,9 @@ mod mixer;
 mod open;
 mod record;
 
+#[cfg(test)]
+mod hostile_tests;
+
 pub use create::{Writer, create};
 pub use entry::{Ending, Entry, Format, Maker, Origin};
 pub use error::ArchiveError;
