@@ -38,6 +38,7 @@
     )
 )]
 
+pub mod archive;
 pub mod backend;
 pub mod blender;
 pub mod cli;
