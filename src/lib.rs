@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | 0 | [`protocol`] | the Mixer wire: kinds, frames, attributes, typed messages. Pure |
 //! | 1 | [`net`] | frames over any byte stream; reaching a host, listening on a port |
+//! | 1 | [`archive`] | room files: Mixer's own format, and ours |
 //! | 2 | [`relay`] | the embedded server: rooms as logs, the rules, one task a peer |
 //! | 2 | [`session`] | our own connection to a relay: a state machine and its driver |
 //! | 2 | [`reach`] | how others reach this computer: its addresses, each with what it is |
