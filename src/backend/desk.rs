@@ -15,6 +15,7 @@ use super::logging::LogTail;
 use super::opening::{Opened, open, session_failure};
 use super::settings::{MAX_NAME_CHARS, RECENT_HOSTS, Settings};
 use super::settings_file::SettingsFile;
+use super::transfer::{self, Ends};
 use super::view::{
     Address, BlenderProgram, Failure, Level, Membership, Share, Status, Transfer, View,
 };
@@ -79,6 +80,7 @@ pub(super) struct Desk {
     ending: JoinSet<()>,
     news_in: mpsc::Sender<News>,
     news: mpsc::Receiver<News>,
+    transfer: Option<JoinHandle<()>>,
     blender: Option<Installation>,
     blender_folder: PathBuf,
     save_at: Option<Instant>,
@@ -121,6 +123,7 @@ impl Desk {
             ending: JoinSet::new(),
             news_in,
             news,
+            transfer: None,
             blender: None,
             blender_folder: place.blender_folder,
             save_at: None,
@@ -212,7 +215,15 @@ impl Desk {
                 self.ask(Command::SetKeepOpen(room, keep_open))
             }
             Action::SetIdentity { name, color } => self.set_identity(name, color),
-            Action::SaveRoom(_) | Action::RestoreRoom | Action::StopTransfer => {}
+            Action::SaveRoom(room) => {
+                let news = self.news_in.clone();
+                self.transfer(|ends| transfer::save(ends, room, news));
+            }
+            Action::RestoreRoom => {
+                let news = self.news_in.clone();
+                self.transfer(|ends| transfer::restore(ends, news));
+            }
+            Action::StopTransfer => self.stop_transfer(),
             Action::OpenInBlender(room) => self.open_in_blender(room),
             Action::SetTheme(theme) => {
                 self.view.settings.theme = theme;
@@ -286,6 +297,7 @@ impl Desk {
     }
 
     fn disconnect(&mut self) {
+        self.stop_transfer();
         match std::mem::replace(&mut self.link, Link::Offline) {
             Link::Offline => {}
             Link::Opening { task, .. } => {
@@ -438,7 +450,10 @@ impl Desk {
         match news {
             News::Notice(notice) => self.notice(notice.level, notice.text),
             News::Failure(failure) => self.fail(failure),
-            News::Transfer(transfer) => self.view.transfer = transfer,
+            // What a stopped transfer still said does not count.
+            News::Transfer(transfer) => {
+                self.view.transfer = transfer.filter(|_| self.transfer.is_some())
+            }
             News::Blenders(found) => {
                 self.blender = found.into_iter().next();
                 self.view.blender = self.blender.as_ref().map(|installation| BlenderProgram {
@@ -485,8 +500,8 @@ impl Desk {
         });
     }
 
-    /// Where Blender finds the relay that we are connected to.
-    fn blender_target(&self) -> Option<Target> {
+    /// Where a program on this computer finds the relay that we are connected to.
+    fn own_target(&self) -> Option<Target> {
         match (&self.relay, &self.link) {
             (Some(relay), _) => Some(Target {
                 host: "127.0.0.1".to_owned(),
@@ -497,10 +512,45 @@ impl Desk {
         }
     }
 
+    /// Starts a save or restore; there is one at a time.
+    fn transfer<F: Future<Output = ()> + Send + 'static>(&mut self, start: impl FnOnce(Ends) -> F) {
+        if self
+            .transfer
+            .as_ref()
+            .is_some_and(|task| !task.is_finished())
+        {
+            return self.notice(
+                Level::Warning,
+                "One save or restore after the other.".to_owned(),
+            );
+        }
+        let Some(target) = self.own_target() else {
+            return self.fail(Failure {
+                what: "There is no connection to a server.".to_owned(),
+                advice: "Press Connect first.".to_owned(),
+            });
+        };
+        self.view.failure = None;
+        let name = format!("{} (file)", self.view.settings.name);
+        let identity = Identity {
+            name,
+            ..self.identity()
+        };
+        self.transfer = Some(tokio::spawn(start(Ends { target, identity })));
+    }
+
+    fn stop_transfer(&mut self) {
+        if let Some(task) = self.transfer.take() {
+            task.abort();
+        }
+        if self.view.transfer.take().is_some() {
+            self.notice(Level::Info, "Stopped. Nothing was changed.".to_owned());
+        }
+    }
+
     fn open_in_blender(&mut self, room: String) {
         self.view.failure = None;
-        let (Some(target), Some(installation)) = (self.blender_target(), self.blender.clone())
-        else {
+        let (Some(target), Some(installation)) = (self.own_target(), self.blender.clone()) else {
             return self.fail(Failure {
                 what: "Blender cannot be started.".to_owned(),
                 advice: "Install Blender, connect to a server, and try again.".to_owned(),

@@ -13,6 +13,7 @@ mod settings;
 mod settings_file;
 mod signals;
 mod start;
+mod transfer;
 mod view;
 
 pub use action::{Action, Notice};

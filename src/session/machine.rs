@@ -23,7 +23,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    fn attributes(&self) -> Attributes {
+    pub(super) fn attributes(&self) -> Attributes {
         Attributes::default()
             .with_text(attribute::USER_NAME, &self.name)
             .with_triple(attribute::USER_COLOR, self.color)
@@ -495,8 +495,7 @@ impl Machine {
         }
     }
 
-    /// We made the room. Its content is an empty batch: Mixer divides by a room's size while it
-    /// joins, so a room may be empty but not of no bytes.
+    /// We made the room.
     fn on_content_wanted(&mut self) {
         let room = match std::mem::take(&mut self.membership) {
             Membership::Creating { room } => room,
@@ -508,9 +507,7 @@ impl Machine {
             }
         };
         self.asked = None;
-        self.outgoing
-            .push(Frame::new(Kind::GROUP_BEGIN, &0u32.to_le_bytes()));
-        self.outgoing.push(Frame::new(Kind::GROUP_END, &[]));
+        self.outgoing.extend(empty_batch());
         self.send(&ClientMessage::Content);
         self.send(&ClientMessage::SetRoomKeepOpen(room.clone(), true));
         self.membership = Membership::In { room: room.clone() };
@@ -558,6 +555,15 @@ impl Machine {
             |named: &NamedAttributes| named.values().map(Attributes::size_bytes).sum::<usize>();
         size(&self.clients) + size(&self.rooms) > MIRROR_BYTES
     }
+}
+
+/// The content of an empty room: a batch of nothing. Mixer divides by a room's size while it joins,
+/// so a room may be empty but not of no bytes.
+pub(super) fn empty_batch() -> [Frame; 2] {
+    [
+        Frame::new(Kind::GROUP_BEGIN, &0u32.to_le_bytes()),
+        Frame::new(Kind::GROUP_END, &[]),
+    ]
 }
 
 fn merge(mirror: &mut NamedAttributes, updates: NamedAttributes) {

@@ -10,8 +10,10 @@
 mod back_off;
 mod driver;
 mod machine;
+mod transfer;
 mod why;
 
 pub use driver::{Config, Phase, Session, Snapshot};
 pub use machine::{ANY_VERSION, Command, Event, Identity, Membership, person_name};
+pub use transfer::{Progress, TransferError, Transferred, restore, save};
 pub use why::Why;

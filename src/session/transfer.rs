@@ -15,7 +15,8 @@ use super::why::Why;
 use crate::archive::{self, ArchiveError, Ending, Format, Origin};
 use crate::net::{FrameReader, Patience, Target, connect, write_frames};
 use crate::protocol::{
-    Attributes, ClientMessage, Frame, FrameLimits, JoinRequest, Kind, NamedAttributes, RelayMessage, attribute,
+    Attributes, ClientMessage, Frame, FrameLimits, JoinRequest, Kind, NamedAttributes,
+    RelayMessage, attribute,
 };
 
 /// How long one address may take to answer.
@@ -87,10 +88,23 @@ impl Greeted {
             .await
             .map_err(|error| TransferError::Connection(Why::from_connect(error, target)))?;
         let (reader, writer) = connected.stream.into_split();
-        let patience = Patience { first: PATIENCE, stall: PATIENCE };
+        let patience = Patience {
+            first: PATIENCE,
+            stall: PATIENCE,
+        };
         let reader = FrameReader::new(reader, FrameLimits::DEFAULT, patience);
-        let mut greeted = Self { target: target.clone(), reader, writer, rooms: NamedAttributes::new() };
-        greeted.send(&[ClientMessage::SetClientAttributes(identity.attributes()), ClientMessage::ListRooms]).await?;
+        let mut greeted = Self {
+            target: target.clone(),
+            reader,
+            writer,
+            rooms: NamedAttributes::new(),
+        };
+        greeted
+            .send(&[
+                ClientMessage::SetClientAttributes(identity.attributes()),
+                ClientMessage::ListRooms,
+            ])
+            .await?;
         loop {
             if let RelayMessage::ListRooms(rooms) = greeted.message().await? {
                 greeted.rooms = rooms;
@@ -100,7 +114,10 @@ impl Greeted {
     }
 
     async fn send(&mut self, messages: &[ClientMessage]) -> Result<(), TransferError> {
-        let mut frames = messages.iter().map(|message| message.encode().into_wire()).collect();
+        let mut frames = messages
+            .iter()
+            .map(|message| message.encode().into_wire())
+            .collect();
         write(&mut self.writer, &mut frames, &self.target).await
     }
 
@@ -119,7 +136,10 @@ impl Greeted {
     }
 }
 
-async fn next_frame(reader: &mut FrameReader<OwnedReadHalf>, target: &Target) -> Result<Frame, TransferError> {
+async fn next_frame(
+    reader: &mut FrameReader<OwnedReadHalf>,
+    target: &Target,
+) -> Result<Frame, TransferError> {
     let waiting = tokio::time::timeout(PATIENCE, reader.next());
     let why = match waiting.await {
         Ok(Ok(Some(frame))) => return Ok(frame),
@@ -131,12 +151,19 @@ async fn next_frame(reader: &mut FrameReader<OwnedReadHalf>, target: &Target) ->
 }
 
 fn decode(frame: &Frame, target: &Target) -> Result<RelayMessage, TransferError> {
-    RelayMessage::decode(frame).map_err(|error| TransferError::Connection(Why::from_wire(&error, target)))
+    RelayMessage::decode(frame)
+        .map_err(|error| TransferError::Connection(Why::from_wire(&error, target)))
 }
 
-async fn write(writer: &mut OwnedWriteHalf, frames: &mut VecDeque<Bytes>, target: &Target) -> Result<(), TransferError> {
+async fn write(
+    writer: &mut OwnedWriteHalf,
+    frames: &mut VecDeque<Bytes>,
+    target: &Target,
+) -> Result<(), TransferError> {
     let written = write_frames(writer, frames, PATIENCE).await;
-    written.map(drop).map_err(|error| TransferError::Connection(Why::from_write(&error, target)))
+    written
+        .map(drop)
+        .map_err(|error| TransferError::Connection(Why::from_write(&error, target)))
 }
 
 /// Saves a room to a file: joins it with its own versions, takes its history, leaves. The file takes
@@ -157,9 +184,14 @@ pub async fn save(
     let Some(attributes) = relay.rooms.get(room).cloned() else {
         return Err(TransferError::NoRoom(room.to_owned()));
     };
-    progress.send_modify(|now| now.total_bytes = attributes.count(attribute::BYTE_SIZE).unwrap_or_default());
-    let (frames, saving) = start_saving(path.to_owned(), format, room.to_owned(), attributes.clone());
-    relay.send(&[ClientMessage::JoinRoom(join_request(room, &attributes))]).await?;
+    progress.send_modify(|now| {
+        now.total_bytes = attributes.count(attribute::BYTE_SIZE).unwrap_or_default()
+    });
+    let (frames, saving) =
+        start_saving(path.to_owned(), format, room.to_owned(), attributes.clone());
+    relay
+        .send(&[ClientMessage::JoinRoom(join_request(room, &attributes))])
+        .await?;
     let (mut begun, mut commands) = (false, 0);
     loop {
         let frame = relay.frame().await?;
@@ -184,18 +216,36 @@ pub async fn save(
         }
     }
     drop(frames);
-    let file = |error| TransferError::File { path: path.to_owned(), error };
-    saving.await.map_err(|_| TransferError::Lost)?.map_err(file)?;
-    relay.send(&[ClientMessage::LeaveRoom(room.to_owned())]).await?;
-    Ok(Transferred { room: room.to_owned(), commands, lost_bytes: 0 })
+    let file = |error| TransferError::File {
+        path: path.to_owned(),
+        error,
+    };
+    saving
+        .await
+        .map_err(|_| TransferError::Lost)?
+        .map_err(file)?;
+    relay
+        .send(&[ClientMessage::LeaveRoom(room.to_owned())])
+        .await?;
+    Ok(Transferred {
+        room: room.to_owned(),
+        commands,
+        lost_bytes: 0,
+    })
 }
 
 fn join_request(room: &str, attributes: &Attributes) -> JoinRequest {
     JoinRequest {
         room: room.to_owned(),
-        blender_version: attributes.text(attribute::BLENDER_VERSION).unwrap_or_default(),
-        mixer_version: attributes.text(attribute::MIXER_VERSION).unwrap_or_default(),
-        ignore_version_check: attributes.flag(attribute::IGNORE_VERSION_CHECK).unwrap_or_default(),
+        blender_version: attributes
+            .text(attribute::BLENDER_VERSION)
+            .unwrap_or_default(),
+        mixer_version: attributes
+            .text(attribute::MIXER_VERSION)
+            .unwrap_or_default(),
+        ignore_version_check: attributes
+            .flag(attribute::IGNORE_VERSION_CHECK)
+            .unwrap_or_default(),
         generic_protocol: attributes.flag(attribute::GENERIC_PROTOCOL).unwrap_or(true),
     }
 }
@@ -215,8 +265,16 @@ fn start_saving(
         let mut writer = archive::create(&path, format, &room, &attributes)?;
         let mut position = 0;
         while let Some(next) = frames.blocking_recv() {
-            let Some(frame) = next else { return writer.finish() };
-            writer.write(&frame, &Origin { position, ..Origin::default() })?;
+            let Some(frame) = next else {
+                return writer.finish();
+            };
+            writer.write(
+                &frame,
+                &Origin {
+                    position,
+                    ..Origin::default()
+                },
+            )?;
             position += 1;
         }
         Ok(())
@@ -226,10 +284,17 @@ fn start_saving(
 
 /// What the thread that reads a file gives.
 enum Read {
-    Heading { room: String, attributes: Attributes, total_bytes: u64 },
+    Heading {
+        room: String,
+        attributes: Attributes,
+        total_bytes: u64,
+    },
     Frame(Frame),
     /// The end: batches that were left open, and bytes that were of no use.
-    End { open_groups: u64, lost_bytes: u64 },
+    End {
+        open_groups: u64,
+        lost_bytes: u64,
+    },
 }
 
 /// Makes a room from a file: with its name and versions, kept open. Dropped before its end, the room
@@ -244,9 +309,20 @@ pub async fn restore(
     progress: &watch::Sender<Progress>,
 ) -> Result<Transferred, TransferError> {
     let (mut parts, reading) = start_reading(path.to_owned());
-    let file = |error| TransferError::File { path: path.to_owned(), error };
-    let Some(Read::Heading { room, attributes, total_bytes }) = parts.recv().await else {
-        reading.await.map_err(|_| TransferError::Lost)?.map_err(file)?;
+    let file = |error| TransferError::File {
+        path: path.to_owned(),
+        error,
+    };
+    let Some(Read::Heading {
+        room,
+        attributes,
+        total_bytes,
+    }) = parts.recv().await
+    else {
+        reading
+            .await
+            .map_err(|_| TransferError::Lost)?
+            .map_err(file)?;
         return Err(TransferError::Lost);
     };
     progress.send_modify(|now| now.total_bytes = total_bytes);
@@ -254,7 +330,9 @@ pub async fn restore(
     if relay.rooms.contains_key(&room) {
         return Err(TransferError::Exists(room));
     }
-    relay.send(&[ClientMessage::JoinRoom(join_request(&room, &attributes))]).await?;
+    relay
+        .send(&[ClientMessage::JoinRoom(join_request(&room, &attributes))])
+        .await?;
     loop {
         match relay.message().await? {
             RelayMessage::Content => break,
@@ -276,15 +354,28 @@ pub async fn restore(
     let ((commands, lost_bytes), ()) = tokio::try_join!(
         async {
             let sent = send_content(writer, target, &room, &mut parts, progress).await?;
-            (&mut { reading }).await.map_err(|_| TransferError::Lost)?.map_err(file)?;
-            let last = [ClientMessage::Content, ClientMessage::LeaveRoom(room.clone())];
-            let mut last = last.iter().map(|message| message.encode().into_wire()).collect();
+            (&mut { reading })
+                .await
+                .map_err(|_| TransferError::Lost)?
+                .map_err(file)?;
+            let last = [
+                ClientMessage::Content,
+                ClientMessage::LeaveRoom(room.clone()),
+            ];
+            let mut last = last
+                .iter()
+                .map(|message| message.encode().into_wire())
+                .collect();
             write(writer, &mut last, target).await?;
             Ok(sent)
         },
         until_left(reader, target),
     )?;
-    Ok(Transferred { room, commands, lost_bytes })
+    Ok(Transferred {
+        room,
+        commands,
+        lost_bytes,
+    })
 }
 
 /// Sends what the file holds. Returns the number of commands, and the bytes that were of no use.
@@ -300,14 +391,24 @@ async fn send_content(
         let frames: Vec<Frame> = match part {
             Read::Heading { .. } => Vec::new(),
             Read::Frame(frame) => vec![frame],
-            Read::End { open_groups, lost_bytes } => {
+            Read::End {
+                open_groups,
+                lost_bytes,
+            } => {
                 lost = lost_bytes;
                 if open_groups > 0 {
-                    tracing::warn!(room, "{open_groups} batches that the file leaves open are closed");
+                    tracing::warn!(
+                        room,
+                        "{open_groups} batches that the file leaves open are closed"
+                    );
                 }
                 // A Blender that joins waits for the end of every batch.
                 let closing = (0..open_groups).map(|_| Frame::new(Kind::GROUP_END, &[]));
-                if commands == 0 { empty_batch().into() } else { closing.collect() }
+                if commands == 0 {
+                    empty_batch().into()
+                } else {
+                    closing.collect()
+                }
             }
         };
         commands += frames.len() as u64;
@@ -320,13 +421,20 @@ async fn send_content(
 }
 
 /// Reads on until the relay says that we are out: then it has taken everything before that.
-async fn until_left(reader: &mut FrameReader<OwnedReadHalf>, target: &Target) -> Result<(), TransferError> {
+async fn until_left(
+    reader: &mut FrameReader<OwnedReadHalf>,
+    target: &Target,
+) -> Result<(), TransferError> {
     loop {
         // While a large room is sent nothing need come back, so this waits as long as the sending.
         let frame = match reader.next().await {
             Ok(Some(frame)) => frame,
             Ok(None) => return Err(TransferError::Connection(Why::Closed(target.clone(), None))),
-            Err(error) => return Err(TransferError::Connection(Why::from_read(error, target, true))),
+            Err(error) => {
+                return Err(TransferError::Connection(Why::from_read(
+                    error, target, true,
+                )));
+            }
         };
         match frame.kind() {
             Kind::LEAVE_ROOM => return Ok(()),
@@ -342,14 +450,24 @@ fn start_reading(path: PathBuf) -> (mpsc::Receiver<Read>, JoinHandle<Result<(), 
     let reading = tokio::task::spawn_blocking(move || {
         let total_bytes = std::fs::metadata(&path).map_err(ArchiveError::Open)?.len();
         let mut archive = archive::open(&path)?;
-        let heading =
-            Read::Heading { room: archive.room().to_owned(), attributes: archive.attributes().clone(), total_bytes };
+        let heading = Read::Heading {
+            room: archive.room().to_owned(),
+            attributes: archive.attributes().clone(),
+            total_bytes,
+        };
         // Whoever does not take the parts has given the transfer up.
         if parts_in.blocking_send(heading).is_err() {
             return Ok(());
         }
+        let mut stray = 0;
         while let Some(entry) = archive.next() {
-            if parts_in.blocking_send(Read::Frame(entry?.frame)).is_err() {
+            let frame = entry?.frame;
+            if archive.stray_group_ends() > stray {
+                // The end of a batch that was never begun raises an error in a Blender that joins.
+                stray = archive.stray_group_ends();
+                continue;
+            }
+            if parts_in.blocking_send(Read::Frame(frame)).is_err() {
                 return Ok(());
             }
         }
@@ -357,7 +475,10 @@ fn start_reading(path: PathBuf) -> (mpsc::Receiver<Read>, JoinHandle<Result<(), 
             Some(Ending::CutOff { lost_bytes, .. }) => lost_bytes,
             Some(Ending::Whole) | None => 0,
         };
-        let _taken = parts_in.blocking_send(Read::End { open_groups: archive.open_groups(), lost_bytes });
+        let _taken = parts_in.blocking_send(Read::End {
+            open_groups: archive.open_groups(),
+            lost_bytes,
+        });
         Ok(())
     });
     (parts, reading)

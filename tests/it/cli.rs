@@ -11,7 +11,10 @@ use crate::common::{Client, relay};
 fn mixdesk(args: &[&str]) -> (Command, tempfile::TempDir) {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_mixdesk"));
-    command.args(args).env("MIXDESK_HOME", home.path()).stdin(Stdio::null());
+    command
+        .args(args)
+        .env("MIXDESK_HOME", home.path())
+        .stdin(Stdio::null());
     for display in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
         command.env_remove(display);
     }
@@ -37,9 +40,17 @@ struct Running {
 impl Running {
     fn start(args: &[&str]) -> Self {
         let (mut command, home) = mixdesk(args);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
-        Self { child, out, _home: home }
+        Self {
+            child,
+            out,
+            _home: home,
+        }
     }
 
     fn line(&mut self) -> String {
@@ -96,7 +107,8 @@ async fn it_hosts_until_it_is_asked_to_end() {
         let port = u16::try_from(hosting["port"].as_u64().unwrap()).unwrap();
         assert!(hosting["addresses"].is_array());
         for ip in ["127.0.0.1", "::1"] {
-            let mut client = Client::hello((ip.parse::<std::net::IpAddr>().unwrap(), port).into()).await;
+            let mut client =
+                Client::hello((ip.parse::<std::net::IpAddr>().unwrap(), port).into()).await;
             client.make(ip).await;
         }
         let mut member = Client::hello(([127, 0, 0, 1], port).into()).await;
@@ -112,19 +124,31 @@ async fn it_hosts_until_it_is_asked_to_end() {
 fn without_a_display_it_says_so_and_hosts() {
     // The default port may be taken on this machine; then it says that instead, which is as good.
     let (mut command, _home) = mixdesk(&[]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut said = String::new();
     let mut err = BufReader::new(child.stderr.take().unwrap());
     err.read_line(&mut said).unwrap();
-    assert!(said.contains("no display") && said.contains("hosts in this terminal"), "{said}");
+    assert!(
+        said.contains("no display") && said.contains("hosts in this terminal"),
+        "{said}"
+    );
     let mut first = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
     if first.is_empty() {
         err.read_line(&mut said).unwrap();
     }
     let _ended = child.kill();
     child.wait().unwrap();
-    assert!(first.starts_with("Hosting on port 12800.") || said.contains("is taken by"), "{first} {said}");
+    assert!(
+        first.starts_with("Hosting on port 12800.") || said.contains("is taken by"),
+        "{first} {said}"
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -142,7 +166,10 @@ async fn it_lists_rooms() {
     let relay = relay();
     let at = relay.address().to_string();
     let empty = output(&["rooms", &at]);
-    assert_eq!((empty.status.code(), text(&empty.stdout).as_str()), (Some(0), "No rooms yet.\n"));
+    assert_eq!(
+        (empty.status.code(), text(&empty.stdout).as_str()),
+        (Some(0), "No rooms yet.\n")
+    );
     let mut a = Client::hello(relay.address()).await;
     a.make("Shot 12").await;
     a.send(140, &[0; 100]).await;
@@ -169,16 +196,26 @@ async fn it_watches_a_room() {
     let relay = relay();
     let mut a = Client::hello(relay.address()).await;
     a.make("R").await;
-    a.send(15, &crate::common::client::string(r#"{"user_name": "Ada"}"#)).await;
+    a.send(
+        15,
+        &crate::common::client::string(r#"{"user_name": "Ada"}"#),
+    )
+    .await;
     a.send(140, &[0; 86]).await;
     a.barrier().await;
     let mut watch = Running::start(&["watch", &relay.address().to_string(), "R", "--json"]);
     let history = watch.event("history");
-    assert_eq!((history["commands"].as_u64(), history["bytes"].as_u64()), (Some(1), Some(100)));
+    assert_eq!(
+        (history["commands"].as_u64(), history["bytes"].as_u64()),
+        (Some(1), Some(100))
+    );
     assert_eq!(watch.event("entered")["people"], serde_json::json!(["Ada"]));
     a.send(201, &[0; 36]).await;
     let traffic = watch.event("traffic");
-    assert_eq!((traffic["commands"].as_u64(), traffic["bytes"].as_u64()), (Some(1), Some(50)));
+    assert_eq!(
+        (traffic["commands"].as_u64(), traffic["bytes"].as_u64()),
+        (Some(1), Some(50))
+    );
     assert_eq!(traffic["last"], "TRANSFORM");
     let mut b = Client::hello(relay.address()).await;
     b.enter("R").await;
@@ -202,7 +239,11 @@ async fn failures_have_words_and_exit_codes() {
     };
     for (args, code, words) in [
         (&["host", "--port", &taken][..], 1, "is taken by"),
-        (&["host", "--port", "0", "--bind", "192.0.2.77"], 1, "cannot host"),
+        (
+            &["host", "--port", "0", "--bind", "192.0.2.77"],
+            1,
+            "cannot host",
+        ),
         (&["rooms", &free], 3, "Nobody answers"),
         (&["watch", &free, "R"], 3, "Nobody answers"),
         (&["watch", &at, "Nowhere"], 4, "no room “Nowhere”"),
@@ -225,6 +266,8 @@ fn help_tells_all_commands() {
         assert!(help.contains(word), "{help}");
     }
     let mut nothing = String::new();
-    (&output(&["--version"]).stdout[..]).read_to_string(&mut nothing).unwrap();
+    (&output(&["--version"]).stdout[..])
+        .read_to_string(&mut nothing)
+        .unwrap();
     assert_eq!(nothing, format!("mixdesk {}\n", env!("CARGO_PKG_VERSION")));
 }

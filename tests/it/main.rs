@@ -9,8 +9,11 @@
 )]
 
 mod blender;
+mod cli;
 mod common;
+mod session;
 mod tidy;
 mod traffic;
 mod transcripts;
+mod transfer;
 mod window;

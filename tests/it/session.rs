@@ -6,16 +6,31 @@ use std::time::Duration;
 use mixdesk::net::{Bind, Target};
 use mixdesk::protocol::attribute;
 use mixdesk::relay::{Limits, bind};
-use mixdesk::session::{Command, Config, Event, Identity, Membership, Phase, Session, Snapshot, Why};
+use mixdesk::session::{
+    Command, Config, Event, Identity, Membership, Phase, Session, Snapshot, Why,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::common::{Client, PATIENCE, relay, soon};
 
 fn start(address: SocketAddr, name: &str) -> Session {
-    let target = Target { host: address.ip().to_string(), port: address.port() };
-    let identity = Identity { name: name.to_owned(), color: [0.25, 0.5, 1.0] };
-    Session::start(Config { target, identity, reports_commands: true }, None)
+    let target = Target {
+        host: address.ip().to_string(),
+        port: address.port(),
+    };
+    let identity = Identity {
+        name: name.to_owned(),
+        color: [0.25, 0.5, 1.0],
+    };
+    Session::start(
+        Config {
+            target,
+            identity,
+            reports_commands: true,
+        },
+        None,
+    )
 }
 
 async fn until(session: &mut Session, what: &str, done: impl Fn(&Snapshot) -> bool) {
@@ -25,7 +40,10 @@ async fn until(session: &mut Session, what: &str, done: impl Fn(&Snapshot) -> bo
             if done(&snapshot) {
                 return;
             }
-            assert!(session.changed().await || done(&session.snapshot()), "the session ended before {what}");
+            assert!(
+                session.changed().await || done(&session.snapshot()),
+                "the session ended before {what}"
+            );
         }
     };
     if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
@@ -38,12 +56,20 @@ async fn online(session: &mut Session) {
 }
 
 async fn is_in(session: &mut Session, room: &str) {
-    until(session, "being in", |now| now.membership == Membership::In { room: room.to_owned() }).await;
+    until(session, "being in", |now| {
+        now.membership
+            == Membership::In {
+                room: room.to_owned(),
+            }
+    })
+    .await;
 }
 
 async fn event(session: &mut Session, wanted: impl Fn(&Event) -> bool) -> Event {
     loop {
-        let event = soon("an event", session.event()).await.expect("the session goes on");
+        let event = soon("an event", session.event())
+            .await
+            .expect("the session goes on");
         if wanted(&event) {
             return event;
         }
@@ -51,7 +77,10 @@ async fn event(session: &mut Session, wanted: impl Fn(&Event) -> bool) -> Event 
 }
 
 async fn failure(session: &mut Session) -> Why {
-    until(session, "a failure", |now| matches!(now.phase, Phase::Failed(_))).await;
+    until(session, "a failure", |now| {
+        matches!(now.phase, Phase::Failed(_))
+    })
+    .await;
     match &session.snapshot().phase {
         Phase::Failed(why) => why.clone(),
         other => panic!("{other:?}"),
@@ -65,7 +94,11 @@ async fn two_of_us_make_join_keep_leave_and_delete_rooms() {
     online(&mut ada).await;
     online(&mut bo).await;
     until(&mut ada, "both names", |now| {
-        let names: Vec<_> = now.clients.values().filter_map(|client| client.text(attribute::USER_NAME)).collect();
+        let names: Vec<_> = now
+            .clients
+            .values()
+            .filter_map(|client| client.text(attribute::USER_NAME))
+            .collect();
         names.len() == 2 && names.contains(&"Ada".to_owned()) && names.contains(&"Bo".to_owned())
     })
     .await;
@@ -76,20 +109,32 @@ async fn two_of_us_make_join_keep_leave_and_delete_rooms() {
         now.rooms.get("Shot 12").is_some_and(|room| {
             room.flag(attribute::JOINABLE) == Some(true)
                 && room.flag(attribute::KEEP_OPEN) == Some(true)
-                && room.count(attribute::BYTE_SIZE).is_some_and(|size| size > 0)
+                && room
+                    .count(attribute::BYTE_SIZE)
+                    .is_some_and(|size| size > 0)
         })
     })
     .await;
     assert!(bo.command(Command::Join("Shot 12".into())));
     is_in(&mut bo, "Shot 12").await;
-    let entered = Event::PersonEntered { name: "Bo".into(), room: "Shot 12".into() };
+    let entered = Event::PersonEntered {
+        name: "Bo".into(),
+        room: "Shot 12".into(),
+    };
     event(&mut ada, |event| *event == entered).await;
 
     assert!(ada.command(Command::Delete("Shot 12".into())));
-    event(&mut ada, |event| matches!(event, Event::Told(text) if text.contains("people are in it"))).await;
+    event(
+        &mut ada,
+        |event| matches!(event, Event::Told(text) if text.contains("people are in it")),
+    )
+    .await;
     for session in [&mut ada, &mut bo] {
         assert!(session.command(Command::Leave));
-        until(session, "being out", |now| now.membership == Membership::Out).await;
+        until(session, "being out", |now| {
+            now.membership == Membership::Out
+        })
+        .await;
     }
     assert!(bo.command(Command::Delete("Shot 12".into())));
     until(&mut ada, "an empty list", |now| now.rooms.is_empty()).await;
@@ -109,11 +154,31 @@ async fn a_blenders_room_is_joined_with_its_own_versions_and_its_traffic_seen() 
     online(&mut ada).await;
     assert!(ada.command(Command::Join("R".into())));
     let first = event(&mut ada, |event| matches!(event, Event::RoomCommand { .. })).await;
-    assert!(matches!(first, Event::RoomCommand { bytes: 20, replayed: true, .. }), "{first:?}");
+    assert!(
+        matches!(
+            first,
+            Event::RoomCommand {
+                bytes: 20,
+                replayed: true,
+                ..
+            }
+        ),
+        "{first:?}"
+    );
     is_in(&mut ada, "R").await;
     blender.send(140, b"after").await;
     let live = event(&mut ada, |event| matches!(event, Event::RoomCommand { .. })).await;
-    assert!(matches!(live, Event::RoomCommand { bytes: 19, replayed: false, .. }), "{live:?}");
+    assert!(
+        matches!(
+            live,
+            Event::RoomCommand {
+                bytes: 19,
+                replayed: false,
+                ..
+            }
+        ),
+        "{live:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,10 +190,15 @@ async fn after_a_lost_connection_it_comes_back_into_its_room() {
     ada.command(Command::Create("R".into()));
     is_in(&mut ada, "R").await;
     soon("stopping", first.stop()).await;
-    until(&mut ada, "the loss", |now| matches!(now.phase, Phase::Lost { .. })).await;
+    until(&mut ada, "the loss", |now| {
+        matches!(now.phase, Phase::Lost { .. })
+    })
+    .await;
     assert_eq!(ada.snapshot().membership, Membership::Out);
 
-    let second = bind(Bind::Only(address.ip()), address.port()).unwrap().start(Limits::default());
+    let second = bind(Bind::Only(address.ip()), address.port())
+        .unwrap()
+        .start(Limits::default());
     let mut blender = Client::hello(address).await;
     blender.make("R").await;
     is_in(&mut ada, "R").await;
@@ -141,15 +211,31 @@ async fn nobody_listening_is_a_refusal() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    assert!(matches!(failure(&mut start(address, "Ada")).await, Why::Refused(_)));
+    assert!(matches!(
+        failure(&mut start(address, "Ada")).await,
+        Why::Refused(_)
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_name_is_told_as_that() {
     // RFC 6761: names under .invalid never resolve, and resolvers answer so by themselves.
-    let target = Target { host: "studio.invalid".to_owned(), port: 1 };
-    let identity = Identity { name: "Ada".to_owned(), color: [0.0; 3] };
-    let mut session = Session::start(Config { target, identity, reports_commands: false }, None);
+    let target = Target {
+        host: "studio.invalid".to_owned(),
+        port: 1,
+    };
+    let identity = Identity {
+        name: "Ada".to_owned(),
+        color: [0.0; 3],
+    };
+    let mut session = Session::start(
+        Config {
+            target,
+            identity,
+            reports_commands: false,
+        },
+        None,
+    );
     assert!(matches!(failure(&mut session).await, Why::UnknownName(_)));
 }
 
@@ -171,7 +257,10 @@ async fn a_web_server_is_not_a_relay() {
     let address = impostor(|mut stream| async move {
         let mut request = [0; 14];
         stream.read_exact(&mut request).await.unwrap();
-        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
         // Until we have seen enough.
         while stream.read(&mut request).await.is_ok_and(|count| count > 0) {}
     })
@@ -187,13 +276,19 @@ async fn something_that_says_nothing_is_not_waited_for() {
         while stream.read(&mut sink).await.is_ok_and(|count| count > 0) {}
     })
     .await;
-    assert!(matches!(failure(&mut start(address, "Ada")).await, Why::Silent(_)));
+    assert!(matches!(
+        failure(&mut start(address, "Ada")).await,
+        Why::Silent(_)
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn something_that_hangs_up_is_told_as_that() {
     let address = impostor(|stream| async move { drop(stream) }).await;
-    assert!(matches!(failure(&mut start(address, "Ada")).await, Why::ClosedEarly(_)));
+    assert!(matches!(
+        failure(&mut start(address, "Ada")).await,
+        Why::ClosedEarly(_)
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,8 +297,13 @@ async fn the_last_words_of_a_relay_are_the_reason() {
     let mut ada = start(relay.address(), "Ada");
     online(&mut ada).await;
     soon("stopping", relay.stop()).await;
-    until(&mut ada, "the loss", |now| matches!(now.phase, Phase::Lost { .. })).await;
-    let Phase::Lost { why, retry_at } = ada.snapshot().phase.clone() else { panic!("lost") };
+    until(&mut ada, "the loss", |now| {
+        matches!(now.phase, Phase::Lost { .. })
+    })
+    .await;
+    let Phase::Lost { why, retry_at } = ada.snapshot().phase.clone() else {
+        panic!("lost")
+    };
     assert!(why.to_string().contains("The server is closing"), "{why}");
     assert!(retry_at.elapsed() < Duration::from_secs(60));
 }
