@@ -11,6 +11,7 @@ use mixdesk::cli::{self, Args, Command, Exit, HostArgs};
 use mixdesk::gui::{self, Display};
 
 fn main() -> ExitCode {
+    cli::attach_console();
     let args = Args::parse();
     let exit = match args.command {
         Some(command) => cli::run(&command),

@@ -212,9 +212,9 @@ impl Desk {
             Action::CreateRoom(room) => self.ask(Command::Create(room)),
             Action::DeleteRoom(room) => self.ask(Command::Delete(room)),
             Action::SetKeepOpen { room, keep_open } => {
-                self.ask(Command::SetKeepOpen(room, keep_open))
+                self.ask(Command::SetKeepOpen(room, keep_open));
             }
-            Action::SetIdentity { name, color } => self.set_identity(name, color),
+            Action::SetIdentity { name, color } => self.set_identity(&name, color),
             Action::SaveRoom(room) => {
                 let news = self.news_in.clone();
                 self.transfer(|ends| transfer::save(ends, room, news));
@@ -260,7 +260,7 @@ impl Desk {
         }
     }
 
-    fn set_identity(&mut self, name: String, color: [f32; 3]) {
+    fn set_identity(&mut self, name: &str, color: [f32; 3]) {
         self.view.settings.name = name.chars().take(MAX_NAME_CHARS).collect();
         self.view.settings.color = color;
         self.save_soon();
@@ -452,7 +452,7 @@ impl Desk {
             News::Failure(failure) => self.fail(failure),
             // What a stopped transfer still said does not count.
             News::Transfer(transfer) => {
-                self.view.transfer = transfer.filter(|_| self.transfer.is_some())
+                self.view.transfer = transfer.filter(|_| self.transfer.is_some());
             }
             News::Blenders(found) => {
                 self.blender = found.into_iter().next();

@@ -173,8 +173,9 @@ fn sentence(error: &TransferError) -> String {
 fn advice(error: &TransferError) -> String {
     match error {
         TransferError::Connection(why) => why.advice(),
-        TransferError::Refused(_) | TransferError::NoRoom(_) => "Nothing was changed.",
-        TransferError::Exists(_) => "Nothing was changed.",
+        TransferError::Refused(_) | TransferError::NoRoom(_) | TransferError::Exists(_) => {
+            "Nothing was changed."
+        }
         TransferError::File { .. } => "Choose another file or folder. Nothing was changed.",
         TransferError::Lost => "Try again. Nothing was changed.",
     }

@@ -4,6 +4,7 @@
 //! everything else goes to standard error.
 
 mod args;
+mod console;
 mod host;
 mod print;
 mod rooms;
@@ -12,6 +13,7 @@ mod watch;
 use std::process::ExitCode;
 
 pub use args::{Args, Command, HostArgs};
+pub use console::attach_console;
 pub use host::host;
 pub use print::note;
 

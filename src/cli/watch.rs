@@ -153,7 +153,7 @@ impl Story {
                     .map(|(id, client)| person_name(id, client))
                     .collect();
                 self.say(
-                    json!({"event": "entered", "room": room, "people": people}),
+                    &json!({"event": "entered", "room": room, "people": people}),
                     &format!(
                         "In “{}”. People here: {}.",
                         print::name(&room),
@@ -163,19 +163,19 @@ impl Story {
             }
             Event::PersonEntered { name, room } if room == self.room => {
                 self.say(
-                    json!({"event": "person-entered", "name": name}),
+                    &json!({"event": "person-entered", "name": name}),
                     &format!("{} joined.", print::name(&name)),
                 )?;
             }
             Event::PersonLeft { name, room } if room == self.room => {
                 self.say(
-                    json!({"event": "person-left", "name": name}),
+                    &json!({"event": "person-left", "name": name}),
                     &format!("{} left.", print::name(&name)),
                 )?;
             }
             Event::Told(text) => {
                 self.say(
-                    json!({"event": "told", "text": text}),
+                    &json!({"event": "told", "text": text}),
                     &format!("The server says: {}", print::name(&text)),
                 )?;
             }
@@ -185,7 +185,7 @@ impl Story {
             }
             Event::Left(room) if room == self.room => {
                 self.say(
-                    json!({"event": "ended"}),
+                    &json!({"event": "ended"}),
                     &format!("“{}” has ended.", print::name(&room)),
                 )?;
                 return Ok(Some(Exit::Done));
@@ -198,24 +198,22 @@ impl Story {
     fn sum_up(&mut self) -> io::Result<()> {
         let sums = std::mem::take(&mut self.sums);
         if sums.replayed_commands > 0 {
-            self.say(
-                json!({"event": "history", "commands": sums.replayed_commands, "bytes": sums.replayed_bytes}),
+            self.say(&json!({"event": "history", "commands": sums.replayed_commands, "bytes": sums.replayed_bytes}),
                 &format!("History: {} commands, {}.", sums.replayed_commands, print::bytes(sums.replayed_bytes)),
             )?;
         }
         if sums.commands > 0 {
             let last = sums.last.map(|kind| kind.to_string()).unwrap_or_default();
-            self.say(
-                json!({"event": "traffic", "commands": sums.commands, "bytes": sums.bytes, "last": last}),
+            self.say(&json!({"event": "traffic", "commands": sums.commands, "bytes": sums.bytes, "last": last}),
                 &format!("{} commands, {}, the last a {last}.", sums.commands, print::bytes(sums.bytes)),
             )?;
         }
         Ok(())
     }
 
-    fn say(&self, object: Value, words: &str) -> io::Result<()> {
+    fn say(&self, object: &Value, words: &str) -> io::Result<()> {
         if self.json {
-            print::json(&object)
+            print::json(object)
         } else {
             print::line(words)
         }

@@ -214,7 +214,7 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                     match self.peek() {
                         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
-                            self.at += 1
+                            self.at += 1;
                         }
                         Some(b'u') => {
                             let digits = self.text.as_bytes().get(self.at + 1..self.at + 5);

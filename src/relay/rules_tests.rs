@@ -232,7 +232,8 @@ fn too_many_attributes_are_refused_and_the_old_stay() {
 fn the_maker_is_asked_for_content_and_others_wait_for_it() {
     let hub = hub();
     let (mut a, mut b) = (Client::new(&hub, 1), Client::new(&hub, 2));
-    (a.got(), b.got());
+    a.got();
+    b.got();
     a.join("R");
     assert_eq!(a.kinds(), [1, 5, 20, 19]);
     b.join("R");

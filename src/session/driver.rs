@@ -14,7 +14,7 @@ use super::back_off::BackOff;
 use super::machine::{Command, Event, Identity, Machine, Membership};
 use super::why::Why;
 use crate::net::{Connected, FrameReader, Patience, Target, connect, write_frames};
-use crate::protocol::{FrameLimits, NamedAttributes};
+use crate::protocol::{Frame, FrameLimits, NamedAttributes};
 
 /// How long one address may take to answer.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
@@ -254,7 +254,7 @@ impl Driver {
                 .machine
                 .outgoing
                 .drain(..)
-                .map(|frame| frame.into_wire())
+                .map(Frame::into_wire)
                 .collect();
             if let Err(error) = write_frames(&mut writer, &mut out, WRITE_PATIENCE).await {
                 return Why::from_write(&error, &self.target);

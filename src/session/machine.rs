@@ -222,8 +222,9 @@ impl Machine {
     /// The connection is gone. The room we were in is entered again after the next one.
     pub(super) fn on_lost(&mut self) {
         self.wanted = match std::mem::take(&mut self.membership) {
-            Membership::In { room } | Membership::Joining { room, .. } => Some(room),
-            Membership::Leaving {
+            Membership::In { room }
+            | Membership::Joining { room, .. }
+            | Membership::Leaving {
                 then: Some(Next::Join(room)),
                 ..
             } => Some(room),
@@ -248,7 +249,7 @@ impl Machine {
                 }
             }
             _ if !self.is_online() => {
-                self.refuse("There is no connection to the server.".to_owned())
+                self.refuse("There is no connection to the server.".to_owned());
             }
             Command::Join(room) => self.go(now, Next::Join(room)),
             Command::Create(room) => self.go(now, Next::Create(room)),
@@ -265,7 +266,7 @@ impl Machine {
             },
             Command::Delete(room) => self.send(&ClientMessage::DeleteRoom(room)),
             Command::SetKeepOpen(room, keep_open) => {
-                self.send(&ClientMessage::SetRoomKeepOpen(room, keep_open))
+                self.send(&ClientMessage::SetRoomKeepOpen(room, keep_open));
             }
         }
     }
@@ -498,9 +499,8 @@ impl Machine {
     /// We made the room.
     fn on_content_wanted(&mut self) {
         let room = match std::mem::take(&mut self.membership) {
-            Membership::Creating { room } => room,
-            // Somebody was quicker to end the room that we wanted to join, so we have made it again.
-            Membership::Joining { room, .. } => room,
+            // Of a room we only wanted to join, somebody was quicker to end it, so we have made it again.
+            Membership::Creating { room } | Membership::Joining { room, .. } => room,
             other => {
                 self.membership = other;
                 return;

@@ -185,7 +185,7 @@ pub async fn save(
         return Err(TransferError::NoRoom(room.to_owned()));
     };
     progress.send_modify(|now| {
-        now.total_bytes = attributes.count(attribute::BYTE_SIZE).unwrap_or_default()
+        now.total_bytes = attributes.count(attribute::BYTE_SIZE).unwrap_or_default();
     });
     let (frames, saving) =
         start_saving(path.to_owned(), format, room.to_owned(), attributes.clone());

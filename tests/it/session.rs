@@ -240,11 +240,9 @@ async fn an_unknown_name_is_told_as_that() {
 }
 
 /// Something that takes one connection and does `answer` with it.
-async fn impostor<F: Future<Output = ()> + Send>(
-    answer: impl FnOnce(tokio::net::TcpStream) -> F + Send + 'static,
-) -> SocketAddr
+async fn impostor<F>(answer: impl FnOnce(tokio::net::TcpStream) -> F + Send + 'static) -> SocketAddr
 where
-    F: 'static,
+    F: Future<Output = ()> + Send + 'static,
 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
