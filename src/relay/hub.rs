@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::PeerId;
 use super::bulletin::Bulletin;
-use super::limits::{ERROR_TEXT_BYTES, Limits, ROOM_NAME_BYTES};
+use super::limits::{ERROR_TEXT_BYTES, LOG_LINES, Limits, ROOM_NAME_BYTES};
 use super::log::{Figures, Keep, Log};
 use super::outbox::{Member, Outbox, Reply};
 use crate::protocol::{
@@ -55,6 +55,8 @@ struct Peer {
     outbox: Arc<Outbox>,
     /// Others have been told that it is there.
     told: bool,
+    /// Lines that the log has taken about it.
+    log_lines: u32,
 }
 
 #[derive(Debug)]
@@ -128,6 +130,7 @@ impl Hub {
             room: None,
             outbox: Arc::clone(&outbox),
             told: false,
+            log_lines: 0,
         };
         state.peers.insert(id, peer);
         state.changed_clients.entry(id).or_default();
@@ -160,8 +163,7 @@ impl Hub {
     pub(super) fn handle(&self, id: PeerId, message: ClientMessage) {
         let mut state = self.state.lock();
         if let Err(refusal) = self.apply(&mut state, id, message) {
-            tracing::info!("refused: {refusal}");
-            state.reply(id, &RelayMessage::SendError(refusal));
+            state.refuse(id, refusal);
         }
         drop(state);
         self.changed.notify_one();
@@ -180,9 +182,15 @@ impl Hub {
 
     /// A sentence to one peer about something it sent.
     pub(super) fn refuse(&self, id: PeerId, refusal: Refusal) {
-        self.state
-            .lock()
-            .reply(id, &RelayMessage::SendError(refusal));
+        self.state.lock().refuse(id, refusal);
+    }
+
+    /// Room commands came from a peer that is in no room. It is not told: a Mixer that has just left
+    /// sends what it had gathered.
+    pub(super) fn dropped(&self, id: PeerId, count: usize) {
+        if self.state.lock().may_log(id) {
+            tracing::warn!("{count} room commands outside a room were dropped");
+        }
     }
 
     fn apply(&self, state: &mut State, id: PeerId, message: ClientMessage) -> Result<(), Refusal> {
@@ -192,7 +200,9 @@ impl Hub {
                 let room = state
                     .leave_room(id)
                     .ok_or("You are in no room, so there is none to leave.")?;
-                tracing::info!(room, "left");
+                if state.may_log(id) {
+                    tracing::info!(room, "left");
+                }
                 state.outbox(id).inspect(|outbox| outbox.leave());
                 Ok(())
             }
@@ -207,7 +217,7 @@ impl Hub {
                 Ok(())
             }
             ClientMessage::Content => state.content(id),
-            ClientMessage::DeleteRoom(room) => state.delete_room(&room),
+            ClientMessage::DeleteRoom(room) => state.delete_room(id, &room),
             ClientMessage::SetClientName(name) => {
                 let name = Attributes::default().with_text(attribute::USER_NAME, &name);
                 self.set_client_attributes(state, id, name)
@@ -265,7 +275,9 @@ impl Hub {
                 peer.room = Some(name.to_owned());
             }
             outbox.enter(Member::joining(id, name, Arc::clone(&room.log)));
-            tracing::info!(room = name, "joins");
+            if state.may_log(id) {
+                tracing::info!(room = name, "joins");
+            }
         } else {
             let room = self.make_room(state, id, request)?;
             outbox.push(Reply::message(&RelayMessage::JoinRoom(name.to_owned())));
@@ -274,7 +286,9 @@ impl Hub {
             state.rooms.insert(name.to_owned(), room);
             state.changed_rooms.entry(name.to_owned()).or_default();
             state.move_client(id, Some(name));
-            tracing::info!(room = name, "makes a room");
+            if state.may_log(id) {
+                tracing::info!(room = name, "makes a room");
+            }
         }
         Ok(())
     }
@@ -346,10 +360,10 @@ impl Hub {
             .iter()
             .map(|(name, room)| (name.clone(), room.whole()))
             .collect();
-        (
-            RelayMessage::ListRooms(rooms).encode().into_wire(),
-            self.bulletin.head(),
-        )
+        let head = self.bulletin.head();
+        // A list may be long, and nobody has to wait while it is written out.
+        drop(state);
+        (RelayMessage::ListRooms(rooms).encode().into_wire(), head)
     }
 
     /// All clients as a LIST_CLIENTS frame, and the news that it holds already.
@@ -360,9 +374,11 @@ impl Hub {
             .values()
             .map(|peer| (peer.client_id.clone(), peer.attributes.clone()))
             .collect();
+        let head = self.bulletin.head();
+        drop(state);
         (
             RelayMessage::ListClients(clients).encode().into_wire(),
-            self.bulletin.head(),
+            head,
         )
     }
 
@@ -423,8 +439,10 @@ impl Room {
             let ours = self.attributes.text(attribute).unwrap_or_default();
             if ours != *theirs {
                 return Err(format!(
-                    "The room “{name}” was made with {program} {ours}, and you have {program} {theirs}. \
-                     Use the same version, or make the room with the version check off."
+                    "The room “{name}” was made with {program} {}, and you have {program} {}. \
+                     Use the same version, or make the room with the version check off.",
+                    shown(&ours),
+                    shown(theirs)
                 ));
             }
         }
@@ -441,6 +459,30 @@ impl State {
         if let Some(outbox) = self.outbox(id) {
             outbox.push(Reply::message(message));
         }
+    }
+
+    /// Says no to a peer.
+    fn refuse(&mut self, id: PeerId, refusal: Refusal) {
+        if self.may_log(id) {
+            // As a field, so that line breaks and escapes in a name are written as such.
+            tracing::info!(reason = refusal, "refused");
+        }
+        self.reply(id, &RelayMessage::SendError(refusal));
+    }
+
+    /// Whether the log takes another line about a peer.
+    fn may_log(&mut self, id: PeerId) -> bool {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return false;
+        };
+        if peer.log_lines == LOG_LINES {
+            return false;
+        }
+        peer.log_lines += 1;
+        if peer.log_lines == LOG_LINES {
+            tracing::warn!("{LOG_LINES} lines about this connection; no more until it ends");
+        }
+        peer.log_lines < LOG_LINES
     }
 
     fn client_changed(&mut self, id: PeerId, changed: &Attributes) {
@@ -467,17 +509,19 @@ impl State {
         let room = self.rooms.get_mut(&name)?;
         room.members.remove(&id);
         if room.members.is_empty() && !(room.keep_open && room.joinable) {
-            self.end_room(&name);
+            self.end_room(id, &name);
         }
         Some(name)
     }
 
-    fn end_room(&mut self, name: &str) {
+    fn end_room(&mut self, by: PeerId, name: &str) {
         self.changed_rooms.remove(name);
         if self.rooms.remove(name).is_some_and(|room| room.told) {
             self.gone_rooms.push(name.to_owned());
         }
-        tracing::info!(room = name, "the room ends");
+        if self.may_log(by) {
+            tracing::info!(room = name, "the room ends");
+        }
     }
 
     fn content(&mut self, id: PeerId) -> Result<(), Refusal> {
@@ -499,7 +543,7 @@ impl State {
         )
     }
 
-    fn delete_room(&mut self, name: &str) -> Result<(), Refusal> {
+    fn delete_room(&mut self, id: PeerId, name: &str) -> Result<(), Refusal> {
         let room = self.rooms.get(name).ok_or_else(|| no_room(name))?;
         if !room.members.is_empty() {
             return Err(format!(
@@ -507,7 +551,7 @@ impl State {
                 room.members.len()
             ));
         }
-        self.end_room(name);
+        self.end_room(id, name);
         Ok(())
     }
 
@@ -574,9 +618,12 @@ impl State {
 }
 
 fn no_room(name: &str) -> Refusal {
-    // A name that could not be a room's may be a megabyte long.
-    let shown: String = name.chars().take(ROOM_NAME_BYTES).collect();
-    format!("There is no room “{shown}”.")
+    format!("There is no room “{}”.", shown(name))
+}
+
+/// What a peer said, as far as it fits into a sentence: it may be megabytes long.
+fn shown(text: &str) -> String {
+    text.chars().take(ROOM_NAME_BYTES).collect()
 }
 
 fn with_figures(attributes: Attributes, figures: Figures) -> Attributes {

@@ -20,10 +20,10 @@ pub struct Limits {
     pub connections: usize,
     /// Rooms at the same time.
     pub rooms: usize,
-    /// Bytes of answers that may wait for one peer to read them. More ends its connection. A room's
+    /// Bytes of memory, about, that answers may take which wait for one peer to read them. More ends its connection. A room's
     /// history is not counted: it waits in the room, once for all.
     pub pending_bytes: usize,
-    /// Bytes of attributes that one client or room may have.
+    /// Bytes of memory that the attributes of one client or room may take, about.
     pub attributes_bytes: usize,
     /// Seconds from connecting to the first whole message.
     pub handshake_seconds: u64,
@@ -32,7 +32,8 @@ pub struct Limits {
     /// Seconds that a peer may take nothing at all of what waits for it. A Blender that renders does
     /// not read, so this is long.
     pub write_seconds: u64,
-    /// Bytes of a room's live-only commands kept for members who are behind.
+    /// Bytes of memory that a room's live-only commands may take, about, while they are kept for
+    /// members who are behind.
     pub live_bytes: usize,
     /// Seconds that a room's live-only commands are kept for members who are behind.
     pub live_seconds: u64,
@@ -60,6 +61,9 @@ impl Default for Limits {
 pub(super) const ROOM_NAME_BYTES: usize = 255;
 /// Longest text of a SEND_ERROR that is passed on to everybody, in bytes.
 pub(super) const ERROR_TEXT_BYTES: usize = 4096;
+/// Lines that the log takes about one connection, besides its start and end: a peer must not be able
+/// to fill the disk with what it does wrong.
+pub(super) const LOG_LINES: u32 = 200;
 /// How often changes of clients and rooms are told at most.
 pub(super) const TELL_EVERY: Duration = Duration::from_millis(100);
 /// How long a peer that has to go may take to read what it still gets.
