@@ -8,8 +8,11 @@
     clippy::cast_possible_truncation
 )]
 
+mod bad_input;
 mod blender;
 mod common;
+mod decoder;
+mod shutdown;
 mod tidy;
 mod traffic;
 mod transcripts;
