@@ -10,6 +10,9 @@ use super::json::{self, JsonError, quote};
 /// tree. Without it, a limit on bytes would let a million values of one digit through.
 const VALUE_BYTES: usize = 96;
 
+/// A name is written with escapes, the longest of which say one byte in six.
+const ESCAPED_BYTES: usize = 6;
+
 /// Named values. A value is the text it was written as, so `1.0` stays `1.0` and `NaN` stays `NaN`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Attributes(BTreeMap<String, Arc<str>>);
@@ -38,12 +41,12 @@ impl Attributes {
         self.0.is_empty()
     }
 
-    /// Bytes of memory that the names and values take, about.
+    /// Bytes that the names and values take at most, in memory (about) as well as written.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         self.0
             .iter()
-            .map(|(name, value)| name.len() + value.len() + VALUE_BYTES)
+            .map(|(name, value)| ESCAPED_BYTES * name.len() + value.len() + VALUE_BYTES)
             .sum()
     }
 

@@ -38,6 +38,9 @@ struct State {
     next_peer: u64,
     peers: BTreeMap<PeerId, Peer>,
     rooms: BTreeMap<String, Room>,
+    /// What the attributes that clients and rooms were given take.
+    clients_bytes: usize,
+    rooms_bytes: usize,
     /// Gone since the last telling, and known to others.
     gone_clients: Vec<String>,
     gone_rooms: Vec<String>,
@@ -51,6 +54,8 @@ struct Peer {
     client_id: String,
     /// All of them, the relay's own included.
     attributes: Attributes,
+    /// What they took when the client set them last.
+    bytes: usize,
     room: Option<String>,
     outbox: Arc<Outbox>,
     /// Others have been told that it is there.
@@ -63,6 +68,8 @@ struct Peer {
 struct Room {
     /// All but the figures.
     attributes: Attributes,
+    /// What they took when they were set last.
+    bytes: usize,
     log: Arc<Log>,
     members: BTreeSet<PeerId>,
     joinable: bool,
@@ -127,6 +134,7 @@ impl Hub {
         let peer = Peer {
             client_id: client_id.clone(),
             attributes,
+            bytes: 0,
             room: None,
             outbox: Arc::clone(&outbox),
             told: false,
@@ -150,10 +158,11 @@ impl Hub {
         let mut state = self.state.lock();
         state.leave_room(id);
         state.changed_clients.remove(&id);
-        if let Some(peer) = state.peers.remove(&id)
-            && peer.told
-        {
-            state.gone_clients.push(peer.client_id);
+        if let Some(peer) = state.peers.remove(&id) {
+            state.clients_bytes -= peer.bytes;
+            if peer.told {
+                state.gone_clients.push(peer.client_id);
+            }
         }
         drop(state);
         self.changed.notify_one();
@@ -227,11 +236,13 @@ impl Hub {
             }
             ClientMessage::SetRoomAttributes(room, attributes) => {
                 let attributes = attributes.without(&attribute::OF_ROOMS);
-                state.update_room(&room, attributes, self.limits.attributes_bytes)
+                state.update_room(&room, attributes, |others| {
+                    self.limits.attributes_of_one(others, self.limits.rooms)
+                })
             }
             ClientMessage::SetRoomKeepOpen(room, keep_open) => {
                 let flag = Attributes::default().with_flag(attribute::KEEP_OPEN, keep_open);
-                state.update_room(&room, flag, usize::MAX)?;
+                state.update_room(&room, flag, |_| usize::MAX)?;
                 if let Some(room) = state.rooms.get_mut(&room) {
                     room.keep_open = keep_open;
                 }
@@ -283,6 +294,7 @@ impl Hub {
             outbox.push(Reply::message(&RelayMessage::JoinRoom(name.to_owned())));
             outbox.push(Reply::message(&RelayMessage::Content));
             outbox.enter(Member::making(id, name, Arc::clone(&room.log)));
+            state.rooms_bytes += room.bytes;
             state.rooms.insert(name.to_owned(), room);
             state.changed_rooms.entry(name.to_owned()).or_default();
             state.move_client(id, Some(name));
@@ -320,7 +332,11 @@ impl Hub {
             )
             .with_flag(attribute::GENERIC_PROTOCOL, request.generic_protocol)
             .with_flag(attribute::JOINABLE, false);
-        if attributes.size_bytes() > self.limits.attributes_bytes {
+        let bytes = attributes.size_bytes();
+        let allowed = self
+            .limits
+            .attributes_of_one(state.rooms_bytes, self.limits.rooms);
+        if bytes > allowed {
             return Err("The version texts are too long.".to_owned());
         }
         let keep = Keep {
@@ -329,6 +345,7 @@ impl Hub {
         };
         Ok(Room {
             attributes,
+            bytes,
             log: Arc::new(Log::new(keep)),
             members: BTreeSet::from([id]),
             joinable: false,
@@ -347,7 +364,13 @@ impl Hub {
             return Ok(());
         };
         let new = new.without(&attribute::OF_CLIENTS);
-        let changed = update(&mut peer.attributes, new, self.limits.attributes_bytes)?;
+        let others = state.clients_bytes - peer.bytes;
+        let allowed = self
+            .limits
+            .attributes_of_one(others, self.limits.connections);
+        let changed = update(&mut peer.attributes, new, allowed)?;
+        peer.bytes = peer.attributes.size_bytes();
+        state.clients_bytes = others + peer.bytes;
         state.client_changed(id, &changed);
         Ok(())
     }
@@ -516,8 +539,11 @@ impl State {
 
     fn end_room(&mut self, by: PeerId, name: &str) {
         self.changed_rooms.remove(name);
-        if self.rooms.remove(name).is_some_and(|room| room.told) {
-            self.gone_rooms.push(name.to_owned());
+        if let Some(room) = self.rooms.remove(name) {
+            self.rooms_bytes -= room.bytes;
+            if room.told {
+                self.gone_rooms.push(name.to_owned());
+            }
         }
         if self.may_log(by) {
             tracing::info!(room = name, "the room ends");
@@ -539,7 +565,7 @@ impl State {
         self.update_room(
             &name,
             Attributes::default().with_flag(attribute::JOINABLE, true),
-            usize::MAX,
+            |_| usize::MAX,
         )
     }
 
@@ -555,9 +581,18 @@ impl State {
         Ok(())
     }
 
-    fn update_room(&mut self, name: &str, new: Attributes, limit: usize) -> Result<(), Refusal> {
+    /// `allowed` says what the room's attributes may take, given what those of the others do.
+    fn update_room(
+        &mut self,
+        name: &str,
+        new: Attributes,
+        allowed: impl FnOnce(usize) -> usize,
+    ) -> Result<(), Refusal> {
         let room = self.rooms.get_mut(name).ok_or_else(|| no_room(name))?;
-        let changed = update(&mut room.attributes, new, limit)?;
+        let others = self.rooms_bytes - room.bytes;
+        let changed = update(&mut room.attributes, new, allowed(others))?;
+        room.bytes = room.attributes.size_bytes();
+        self.rooms_bytes = others + room.bytes;
         let names = changed.iter().map(|(name, _)| name.to_owned());
         self.changed_rooms
             .entry(name.to_owned())

@@ -23,7 +23,8 @@ pub struct Limits {
     /// Bytes of memory, about, that answers may take which wait for one peer to read them. More ends its connection. A room's
     /// history is not counted: it waits in the room, once for all.
     pub pending_bytes: usize,
-    /// Bytes of memory that the attributes of one client or room may take, about.
+    /// Bytes of memory that the attributes of one client or room may take, about. All clients
+    /// together, and all rooms, get a quarter of `control_bytes`, as a list of them is one message.
     pub attributes_bytes: usize,
     /// Seconds from connecting to the first whole message.
     pub handshake_seconds: u64,
@@ -70,6 +71,18 @@ pub(super) const TELL_EVERY: Duration = Duration::from_millis(100);
 pub(super) const DRAIN: Duration = Duration::from_secs(1);
 
 impl Limits {
+    /// What somebody's attributes may take while those of all others of its sort take `others`: what
+    /// these leave, but always a fair share, so that a few cannot take everybody's place. Of a list's
+    /// bytes, a quarter goes by this to the first, another to the shares, and the rest is for the
+    /// relay's own attributes.
+    pub(super) fn attributes_of_one(&self, others: usize, sharers: usize) -> usize {
+        let whole = usize::try_from(self.control_bytes / 4).unwrap_or(usize::MAX);
+        whole
+            .saturating_sub(others)
+            .max(whole / sharers.max(1))
+            .min(self.attributes_bytes)
+    }
+
     pub(super) fn frames(&self) -> FrameLimits {
         FrameLimits {
             command_bytes: self.command_bytes,
