@@ -161,6 +161,19 @@ pub(crate) struct Arena {
     receiving: task::JoinHandle<()>,
 }
 
+/// Connects, says something before the relay runs out of patience, and waits to be announced.
+async fn greet(address: SocketAddr) -> Client {
+    let mut client = Client::connect(address).await;
+    client.barrier().await;
+    let id = client.id();
+    client
+        .until("its announcement", |client| {
+            client.clients.contains_key(&id)
+        })
+        .await;
+    client
+}
+
 fn numbered(number: u32) -> Vec<u8> {
     let kind = STREAM_KINDS[number as usize % STREAM_KINDS.len()];
     frame(kind, number, &number.to_le_bytes())
@@ -176,9 +189,9 @@ impl Arena {
 
     pub(crate) async fn start_with(limits: Limits) -> Self {
         let relay = Watched::start(limits).await;
-        let mut sender = Client::hello(relay.address()).await;
+        let mut sender = greet(relay.address()).await;
         sender.make(ROOM).await;
-        let mut receiver = Client::hello(relay.address()).await;
+        let mut receiver = greet(relay.address()).await;
         receiver.enter(ROOM).await;
         let before = relay.heap.live_bytes();
         relay.heap.forget_peak();
@@ -200,7 +213,7 @@ impl Arena {
 
     /// An attacker that behaves so far: the relay has announced it.
     pub(crate) async fn known(&self) -> Client {
-        Client::hello(self.address()).await
+        greet(self.address()).await
     }
 
     /// An attacker that has said nothing.
