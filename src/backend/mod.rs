@@ -1,13 +1,29 @@
-//! The one place where tokio and the window meet.
+//! The one place where tokio and the window meet: owns the runtime, the relay and the session.
+//!
+//! [`Action`]s come in, a [`View`] and [`Notice`]s go out, and nobody waits for anybody. The desk
+//! (`desk.rs`) is one task; what takes long runs beside it and reports back.
 
 mod action;
+mod compose;
+mod desk;
 mod handle;
+mod logging;
+mod opening;
 mod settings;
+mod settings_file;
+mod signals;
+mod start;
+mod transfer;
 mod view;
 
 pub use action::{Action, Notice};
+pub use desk::Wake;
 pub use handle::{Handle, Remote, pair};
-pub use settings::{DEFAULT_PORT, RECENT_HOSTS, Settings, Theme, WindowPlace};
+pub use logging::{LogTail, Logging, Terminal, start as start_logging};
+pub use opening::{host, port_failure};
+pub use settings::{DEFAULT_PORT, MAX_NAME_CHARS, RECENT_HOSTS, Settings, Theme, WindowPlace};
+pub use signals::quit_signal;
+pub use start::{Backend, Folders};
 pub use view::{
     Address, BlenderProgram, Failure, Level, LogLine, Membership, Person, Room, RoomState, Share,
     Status, Transfer, TransferDirection, View,

@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Mixer's own port.
-pub const DEFAULT_PORT: u16 = 12800;
+use crate::relay::Limits;
+
+pub use crate::protocol::DEFAULT_PORT;
 /// How many hosts are remembered.
 pub const RECENT_HOSTS: usize = 8;
+/// Longest name of a person.
+pub const MAX_NAME_CHARS: usize = 64;
 
 /// What is remembered between starts. Every field has a default, so an older or newer file still loads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +28,8 @@ pub struct Settings {
     pub theme: Theme,
     /// Where the window was.
     pub window: Option<WindowPlace>,
+    /// How much anybody may ask of the relay we host.
+    pub relay: Limits,
 }
 
 impl Default for Settings {
@@ -37,6 +42,7 @@ impl Default for Settings {
             color: [0.9, 0.45, 0.35],
             theme: Theme::System,
             window: None,
+            relay: Limits::default(),
         }
     }
 }

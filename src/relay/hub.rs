@@ -43,6 +43,7 @@ struct State {
     rooms_bytes: usize,
     /// Gone since the last telling, and known to others.
     gone_clients: Vec<String>,
+    /// Gone since the last telling.
     gone_rooms: Vec<String>,
     /// Changed since the last telling.
     changed_clients: HashMap<PeerId, BTreeSet<String>>,
@@ -539,12 +540,12 @@ impl State {
 
     fn end_room(&mut self, by: PeerId, name: &str) {
         self.changed_rooms.remove(name);
-        if let Some(room) = self.rooms.remove(name) {
-            self.rooms_bytes -= room.bytes;
-            if room.told {
-                self.gone_rooms.push(name.to_owned());
-            }
-        }
+        let Some(room) = self.rooms.remove(name) else {
+            return;
+        };
+        self.rooms_bytes -= room.bytes;
+        // Told even when nobody was told of the room yet: its maker knows it, and waits for this.
+        self.gone_rooms.push(name.to_owned());
         if self.may_log(by) {
             tracing::info!(room = name, "the room ends");
         }

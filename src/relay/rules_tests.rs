@@ -142,9 +142,18 @@ fn one_who_comes_and_goes_between_two_tellings_is_not_told() {
     let mut a = Client::new(&hub, 1);
     a.got();
     let b = Client::new(&hub, 2);
-    b.make("R");
     hub.disconnect(b.admission.id);
     assert_eq!(a.got(), []);
+}
+
+#[test]
+fn the_end_of_a_room_is_told_even_if_nobody_heard_of_it() {
+    let hub = hub();
+    let mut a = Client::new(&hub, 1);
+    a.got();
+    a.join("R");
+    a.say(ClientMessage::LeaveRoom("R".into()));
+    assert_eq!(a.kinds(), [1, 5, 3, 21, 19]);
 }
 
 #[test]

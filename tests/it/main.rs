@@ -10,9 +10,13 @@
 
 mod bad_input;
 mod blender;
+mod cli;
 mod common;
 mod decoder;
+mod session;
 mod shutdown;
 mod tidy;
 mod traffic;
 mod transcripts;
+mod transfer;
+mod window;

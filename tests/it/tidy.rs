@@ -21,10 +21,10 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
     (
         "cli",
         &[
-            "protocol", "net", "archive", "relay", "session", "reach", "blender", "backend", "gui",
+            "protocol", "net", "archive", "relay", "session", "reach", "blender", "backend",
         ],
     ),
-    ("main.rs", &["cli"]),
+    ("main.rs", &["cli", "gui", "backend"]),
 ];
 
 /// Crates that only some folders may name.

@@ -1,0 +1,712 @@
+//! The task behind the window: carries out actions, and publishes what is.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+use super::action::{Action, Notice};
+use super::compose;
+use super::handle::Remote;
+use super::logging::LogTail;
+use super::opening::{Opened, open, session_failure};
+use super::settings::{MAX_NAME_CHARS, RECENT_HOSTS, Settings};
+use super::settings_file::SettingsFile;
+use super::transfer::{self, Ends};
+use super::view::{
+    Address, BlenderProgram, Failure, Level, Membership, Share, Status, Transfer, View,
+};
+use crate::blender::{self, Installation};
+use crate::net::{Target, TargetError};
+use crate::reach;
+use crate::relay::Relay;
+use crate::session::{Command, Event, Identity, Phase, Session, Snapshot};
+
+/// How often this computer's addresses are looked up again while they are shown.
+const ADDRESSES_EVERY: Duration = Duration::from_secs(5);
+/// How long after a change the settings are written, so that typing does not write each letter.
+const SAVE_AFTER: Duration = Duration::from_millis(400);
+/// How often new log lines reach the window at most.
+const LOG_EVERY: Duration = Duration::from_millis(250);
+/// News from the tasks of the desk that may wait.
+const NEWS_WAITING: usize = 64;
+
+/// Wakes the window: something changed. May be called from any thread.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// What the tasks of the desk tell it.
+#[derive(Debug)]
+pub(super) enum News {
+    /// The Blenders of this computer were looked for.
+    Blenders(Vec<Installation>),
+    /// The addresses of this computer.
+    Addresses(Vec<reach::Address>),
+    /// Something to show for a moment.
+    Notice(Notice),
+    /// Something that did not work.
+    Failure(Failure),
+    /// How far a save or restore is; `None` when it has ended.
+    Transfer(Option<Transfer>),
+}
+
+/// The connection as far as the desk is concerned.
+#[derive(Debug)]
+enum Link {
+    Offline,
+    Opening {
+        target: Target,
+        task: JoinHandle<Result<Opened, Failure>>,
+    },
+    Open {
+        target: Target,
+        found_here: bool,
+        greeted: bool,
+        session: Session,
+    },
+}
+
+pub(super) struct Desk {
+    remote: Remote,
+    wake: Wake,
+    log: LogTail,
+    file: Arc<SettingsFile>,
+    view: View,
+    link: Link,
+    relay: Option<Relay>,
+    /// Relays that are being stopped, and other work that must end before the program does.
+    ending: JoinSet<()>,
+    news_in: mpsc::Sender<News>,
+    news: mpsc::Receiver<News>,
+    transfer: Option<JoinHandle<()>>,
+    blender: Option<Installation>,
+    blender_folder: PathBuf,
+    save_at: Option<Instant>,
+    addresses_at: Option<Instant>,
+    log_at: Option<Instant>,
+}
+
+/// What the desk needs to know of the place it runs in.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) log: LogTail,
+    pub(super) log_folder: Option<PathBuf>,
+    pub(super) file: SettingsFile,
+    /// Where Blender's start-up script and its status file go.
+    pub(super) blender_folder: PathBuf,
+    /// Something to tell at the start.
+    pub(super) notice: Option<Notice>,
+}
+
+impl Desk {
+    pub(super) fn new(remote: Remote, wake: Wake, settings: Settings, place: Place) -> Self {
+        let (news_in, news) = mpsc::channel(NEWS_WAITING);
+        let view = View {
+            settings,
+            log_folder: place.log_folder,
+            ..View::default()
+        };
+        if let Some(notice) = place.notice {
+            // The channel is new, so there is room.
+            let _waiting = news_in.try_send(News::Notice(notice));
+        }
+        Self {
+            remote,
+            wake,
+            log: place.log,
+            file: Arc::new(place.file),
+            view,
+            link: Link::Offline,
+            relay: None,
+            ending: JoinSet::new(),
+            news_in,
+            news,
+            transfer: None,
+            blender: None,
+            blender_folder: place.blender_folder,
+            save_at: None,
+            addresses_at: None,
+            log_at: Some(Instant::now()),
+        }
+    }
+
+    /// Runs until the user quits, the window is gone, or `quit` resolves.
+    pub(super) async fn run(mut self, quit: impl Future<Output = ()>) {
+        let mut quit = std::pin::pin!(quit);
+        self.look_for_blender();
+        let mut log_bell = self.log.bell();
+        self.publish();
+        loop {
+            tokio::select! {
+                action = self.remote.actions.recv() => match action {
+                    None | Some(Action::Quit) => break,
+                    Some(action) => self.act(action).await,
+                },
+                () = &mut quit => break,
+                Some(news) = self.news.recv() => self.hear(news),
+                happened = self.link.next() => self.follow(happened),
+                () = at(self.save_at) => self.save(),
+                () = at(self.addresses_at) => self.look_for_addresses(),
+                _ = log_bell.changed(), if self.log_at.is_none() => {
+                    self.log_at = Some(Instant::now() + LOG_EVERY);
+                    continue;
+                }
+                () = at(self.log_at) => {
+                    self.log_at = None;
+                    self.view.log = Arc::new(self.log.lines());
+                }
+                Some(ended) = self.ending.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!("a task ended badly: {error}");
+                    }
+                    continue;
+                }
+            }
+            self.publish();
+        }
+        self.end().await;
+    }
+
+    /// Ends in order: leaves the relay, stops our own, writes the settings.
+    async fn end(mut self) {
+        self.disconnect();
+        while self.ending.join_next().await.is_some() {}
+        if self.save_at.is_some() {
+            self.save();
+            while self.ending.join_next().await.is_some() {}
+        }
+        self.view.quitting = true;
+        self.publish();
+        tracing::info!("ended");
+    }
+
+    fn publish(&mut self) {
+        self.remote.view.send_replace(Arc::new(self.view.clone()));
+        (self.wake)();
+    }
+
+    fn notice(&mut self, level: Level, text: String) {
+        if self
+            .remote
+            .notices
+            .try_send(Notice { level, text })
+            .is_err()
+        {
+            tracing::debug!("a notice was dropped: too many wait to be shown");
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        tracing::warn!("{}", failure.what);
+        self.view.failure = Some(failure);
+    }
+
+    async fn act(&mut self, action: Action) {
+        match action {
+            Action::Connect { host, port } => self.connect(&host, port),
+            Action::Disconnect => self.disconnect(),
+            Action::JoinRoom(room) => self.ask(Command::Join(room)),
+            Action::LeaveRoom => self.ask(Command::Leave),
+            Action::CreateRoom(room) => self.ask(Command::Create(room)),
+            Action::DeleteRoom(room) => self.ask(Command::Delete(room)),
+            Action::SetKeepOpen { room, keep_open } => {
+                self.ask(Command::SetKeepOpen(room, keep_open))
+            }
+            Action::SetIdentity { name, color } => self.set_identity(name, color),
+            Action::SaveRoom(room) => {
+                let news = self.news_in.clone();
+                self.transfer(|ends| transfer::save(ends, room, news));
+            }
+            Action::RestoreRoom => {
+                let news = self.news_in.clone();
+                self.transfer(|ends| transfer::restore(ends, news));
+            }
+            Action::StopTransfer => self.stop_transfer(),
+            Action::OpenInBlender(room) => self.open_in_blender(room),
+            Action::SetTheme(theme) => {
+                self.view.settings.theme = theme;
+                self.save_soon();
+            }
+            Action::PlaceWindow(place) => {
+                self.view.settings.window = Some(place);
+                self.save_soon();
+            }
+            Action::DismissFailure => self.view.failure = None,
+            Action::OpenLogFolder => self.open_log_folder(),
+            Action::Quit => {}
+        }
+    }
+
+    fn ask(&mut self, command: Command) {
+        self.view.failure = None;
+        let taken = match &self.link {
+            Link::Open { session, .. } => session.command(command),
+            Link::Offline | Link::Opening { .. } => false,
+        };
+        if !taken {
+            self.fail(Failure {
+                what: "There is no connection to a server.".to_owned(),
+                advice: "Press Connect first.".to_owned(),
+            });
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            name: self.view.settings.name.clone(),
+            color: self.view.settings.color,
+        }
+    }
+
+    fn set_identity(&mut self, name: String, color: [f32; 3]) {
+        self.view.settings.name = name.chars().take(MAX_NAME_CHARS).collect();
+        self.view.settings.color = color;
+        self.save_soon();
+        if let Link::Open { session, .. } = &self.link
+            && !session.command(Command::SetIdentity(self.identity()))
+        {
+            tracing::warn!("others do not see the new name yet: the session is busy");
+        }
+    }
+
+    fn connect(&mut self, host: &str, port: u16) {
+        self.disconnect();
+        self.view.failure = None;
+        let target = match Target::parse(host, port) {
+            Ok(target) => target,
+            Err(error) => return self.fail(target_failure(&error)),
+        };
+        self.view.settings.host = host.trim().to_owned();
+        self.view.settings.port = port;
+        self.save_soon();
+        tracing::info!(%target, "connecting");
+        self.view.status = Status::Connecting {
+            target: target.to_string(),
+        };
+        // The port of a relay that is being stopped is free only when that is done.
+        let mut ending = std::mem::take(&mut self.ending);
+        let (identity, limits) = (self.identity(), self.view.settings.relay.clone());
+        let opening = target.clone();
+        let task = tokio::spawn(async move {
+            while ending.join_next().await.is_some() {}
+            open(opening, identity, limits).await
+        });
+        self.link = Link::Opening { target, task };
+    }
+
+    fn disconnect(&mut self) {
+        self.stop_transfer();
+        match std::mem::replace(&mut self.link, Link::Offline) {
+            Link::Offline => {}
+            Link::Opening { task, .. } => {
+                // Not aborted: a relay it may have started must end in order.
+                self.ending.spawn(async move {
+                    if let Ok(Ok(opened)) = task.await {
+                        drop(opened.session);
+                        if let Some(relay) = opened.relay {
+                            relay.stop().await;
+                        }
+                    }
+                });
+            }
+            Link::Open { session, .. } => {
+                let relay = self.relay.take();
+                self.ending.spawn(async move {
+                    session.stop().await;
+                    if let Some(relay) = relay {
+                        relay.stop().await;
+                    }
+                });
+                tracing::info!("disconnected");
+            }
+        }
+        self.view.status = Status::Offline;
+        self.view.share = None;
+        self.view.rooms.clear();
+        self.view.people = 0;
+        self.view.membership = Membership::Out;
+        self.addresses_at = None;
+    }
+
+    /// Takes in what happened on the link.
+    fn follow(&mut self, happened: Happened) {
+        match happened {
+            Happened::Opened(Ok(opened)) => {
+                let Link::Opening { target, .. } = std::mem::replace(&mut self.link, Link::Offline)
+                else {
+                    return;
+                };
+                self.relay = opened.relay;
+                if self.relay.is_some() {
+                    self.look_for_addresses();
+                }
+                self.link = Link::Open {
+                    target,
+                    found_here: opened.found_here,
+                    greeted: false,
+                    session: opened.session,
+                };
+            }
+            Happened::Opened(Err(failure)) => {
+                self.link = Link::Offline;
+                self.view.status = Status::Offline;
+                self.fail(failure);
+            }
+            Happened::Changed(snapshot) => self.take_in(&snapshot),
+            Happened::Event(event) => self.tell(event),
+            Happened::Ended => self.disconnect(),
+        }
+    }
+
+    fn take_in(&mut self, snapshot: &Snapshot) {
+        let Link::Open {
+            target,
+            found_here,
+            greeted,
+            ..
+        } = &mut self.link
+        else {
+            return;
+        };
+        let (target, found_here) = (target.clone(), *found_here);
+        match &snapshot.phase {
+            Phase::Connecting => return,
+            Phase::Failed(why) => {
+                let failure = session_failure(why, found_here);
+                self.disconnect();
+                return self.fail(failure);
+            }
+            Phase::Lost { retry_at, why } => {
+                self.view.status = Status::Lost {
+                    target: target.to_string(),
+                    retry_at: *retry_at,
+                    why: session_failure(why, false),
+                };
+            }
+            Phase::Online => {
+                let first = !std::mem::replace(greeted, true);
+                self.view.status = match &self.relay {
+                    Some(relay) => Status::Hosting {
+                        port: relay.address().port(),
+                    },
+                    None => Status::Connected {
+                        target: target.to_string(),
+                        on_this_computer: target.is_local(),
+                    },
+                };
+                if first && found_here {
+                    self.notice(
+                        Level::Info,
+                        format!(
+                            "A server was already running here, on port {}.",
+                            target.port
+                        ),
+                    );
+                }
+                if first {
+                    self.remember_host();
+                }
+            }
+        }
+        self.view.people = compose::people(&snapshot.clients);
+        self.view.rooms = compose::rooms(snapshot);
+        self.view.membership = compose::membership(&snapshot.membership);
+    }
+
+    fn remember_host(&mut self) {
+        let settings = &mut self.view.settings;
+        let host = settings.host.clone();
+        settings.recent_hosts.retain(|other| *other != host);
+        settings.recent_hosts.insert(0, host);
+        settings.recent_hosts.truncate(RECENT_HOSTS);
+        self.save_soon();
+    }
+
+    fn tell(&mut self, event: Event) {
+        let ours = self.view.membership.room().map(str::to_owned);
+        let concerns_us = |room: &String| self.relay.is_some() || ours.as_ref() == Some(room);
+        match event {
+            Event::PersonEntered { name, room } if concerns_us(&room) => {
+                self.notice(Level::Info, format!("{name} joined “{room}”."));
+            }
+            Event::PersonLeft { name, room } if concerns_us(&room) => {
+                self.notice(Level::Info, format!("{name} left “{room}”."));
+            }
+            Event::Refused(what) => self.fail(Failure {
+                what,
+                advice: "Nothing was changed.".to_owned(),
+            }),
+            Event::Told(text) => self.notice(Level::Warning, format!("The server says: {text}")),
+            Event::RoomGone(room) => tracing::info!(room, "gone"),
+            Event::Entered(room) => tracing::info!(room, "we are in"),
+            Event::Left(room) => tracing::info!(room, "we are out"),
+            Event::PersonEntered { .. } | Event::PersonLeft { .. } | Event::RoomCommand { .. } => {}
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Notice(notice) => self.notice(notice.level, notice.text),
+            News::Failure(failure) => self.fail(failure),
+            // What a stopped transfer still said does not count.
+            News::Transfer(transfer) => {
+                self.view.transfer = transfer.filter(|_| self.transfer.is_some())
+            }
+            News::Blenders(found) => {
+                self.blender = found.into_iter().next();
+                self.view.blender = self.blender.as_ref().map(|installation| BlenderProgram {
+                    path: installation.path.clone(),
+                    label: installation.version.as_ref().map_or_else(
+                        || "Blender".to_owned(),
+                        |version| format!("Blender {version}"),
+                    ),
+                });
+            }
+            News::Addresses(addresses) => {
+                let Some(relay) = &self.relay else { return };
+                let addresses = addresses.into_iter().map(|address| Address {
+                    ip: address.ip,
+                    label: address.kind.label(),
+                    for_colleagues: address.kind.for_colleagues(),
+                });
+                self.view.share = Some(Share {
+                    port: relay.address().port(),
+                    addresses: addresses.collect(),
+                });
+            }
+        }
+    }
+
+    fn look_for_addresses(&mut self) {
+        self.addresses_at = self
+            .relay
+            .as_ref()
+            .map(|_| Instant::now() + ADDRESSES_EVERY);
+        self.tell_later(|| News::Addresses(reach::addresses()));
+    }
+
+    fn look_for_blender(&self) {
+        self.tell_later(|| News::Blenders(blender::find()));
+    }
+
+    /// Does something that may block on a thread of its own, and hears of it later.
+    fn tell_later(&self, work: impl FnOnce() -> News + Send + 'static) {
+        let news = self.news_in.clone();
+        tokio::task::spawn_blocking(move || {
+            // When the desk has gone, nobody needs to know.
+            let _told = news.blocking_send(work());
+        });
+    }
+
+    /// Where a program on this computer finds the relay that we are connected to.
+    fn own_target(&self) -> Option<Target> {
+        match (&self.relay, &self.link) {
+            (Some(relay), _) => Some(Target {
+                host: "127.0.0.1".to_owned(),
+                port: relay.address().port(),
+            }),
+            (None, Link::Open { target, .. }) => Some(target.clone()),
+            _ => None,
+        }
+    }
+
+    /// Starts a save or restore; there is one at a time.
+    fn transfer<F: Future<Output = ()> + Send + 'static>(&mut self, start: impl FnOnce(Ends) -> F) {
+        if self
+            .transfer
+            .as_ref()
+            .is_some_and(|task| !task.is_finished())
+        {
+            return self.notice(
+                Level::Warning,
+                "One save or restore after the other.".to_owned(),
+            );
+        }
+        let Some(target) = self.own_target() else {
+            return self.fail(Failure {
+                what: "There is no connection to a server.".to_owned(),
+                advice: "Press Connect first.".to_owned(),
+            });
+        };
+        self.view.failure = None;
+        let name = format!("{} (file)", self.view.settings.name);
+        let identity = Identity {
+            name,
+            ..self.identity()
+        };
+        self.transfer = Some(tokio::spawn(start(Ends { target, identity })));
+    }
+
+    fn stop_transfer(&mut self) {
+        if let Some(task) = self.transfer.take() {
+            task.abort();
+        }
+        if self.view.transfer.take().is_some() {
+            self.notice(Level::Info, "Stopped. Nothing was changed.".to_owned());
+        }
+    }
+
+    fn open_in_blender(&mut self, room: String) {
+        self.view.failure = None;
+        let (Some(target), Some(installation)) = (self.own_target(), self.blender.clone()) else {
+            return self.fail(Failure {
+                what: "Blender cannot be started.".to_owned(),
+                advice: "Install Blender, connect to a server, and try again.".to_owned(),
+            });
+        };
+        let launch = blender::Launch {
+            host: target.host,
+            port: target.port,
+            room,
+            user: self.view.settings.name.clone(),
+            mode: blender::Mode::Join,
+        };
+        let (news, folder) = (self.news_in.clone(), self.blender_folder.clone());
+        tokio::spawn(follow_blender(installation, launch, folder, news));
+    }
+
+    fn open_log_folder(&mut self) {
+        let Some(folder) = self.view.log_folder.clone() else {
+            return;
+        };
+        if let Err(error) = open_folder(&folder) {
+            self.fail(Failure {
+                what: format!("The log folder could not be shown: {error}."),
+                advice: format!("It is {}.", folder.display()),
+            });
+        }
+    }
+
+    fn save_soon(&mut self) {
+        self.save_at = Some(Instant::now() + SAVE_AFTER);
+    }
+
+    fn save(&mut self) {
+        self.save_at = None;
+        if let Err(error) = self.file.save(&self.view.settings) {
+            tracing::warn!("the settings could not be written: {error}");
+            self.notice(
+                Level::Warning,
+                format!("Your settings could not be kept: {error}."),
+            );
+        }
+    }
+}
+
+/// Something that happened on the link.
+enum Happened {
+    Opened(Result<Opened, Failure>),
+    Changed(Arc<Snapshot>),
+    Event(Event),
+    Ended,
+}
+
+impl Link {
+    /// Waits for what happens next; for ever while offline. Cancel safe.
+    async fn next(&mut self) -> Happened {
+        match self {
+            Self::Offline => std::future::pending().await,
+            Self::Opening { task, .. } => match task.await {
+                Ok(opened) => Happened::Opened(opened),
+                Err(error) => {
+                    tracing::error!("connecting ended badly: {error}");
+                    Happened::Ended
+                }
+            },
+            Self::Open { session, .. } => {
+                let (snapshot, events): (&mut watch::Receiver<_>, _) = session.parts();
+                tokio::select! {
+                    biased;
+                    changed = snapshot.changed() => match changed {
+                        Ok(()) => Happened::Changed(Arc::clone(&snapshot.borrow_and_update())),
+                        Err(_) => Happened::Ended,
+                    },
+                    Some(event) = events.recv() => Happened::Event(event),
+                }
+            }
+        }
+    }
+}
+
+/// Waits until then; for ever if there is no then.
+async fn at(then: Option<Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn target_failure(error: &TargetError) -> Failure {
+    Failure {
+        what: error.to_string(),
+        advice: "Type what your colleague sent you, such as 192.168.0.48 or 192.168.0.48:12800."
+            .to_owned(),
+    }
+}
+
+/// Starts Blender and passes on what it tells on its way into the room.
+async fn follow_blender(
+    installation: Installation,
+    launch: blender::Launch,
+    folder: PathBuf,
+    news: mpsc::Sender<News>,
+) {
+    let tell = async |told| {
+        // When the desk has gone, nobody needs to know.
+        let _told = news.send(told).await;
+    };
+    let notice = |text| {
+        News::Notice(Notice {
+            level: Level::Info,
+            text,
+        })
+    };
+    let room = launch.room.clone();
+    let mut running = match blender::start(&installation, &launch, &folder).await {
+        Ok(running) => running,
+        Err(error) => {
+            let advice = format!("Start Blender yourself and join “{room}” in its Mixer panel.");
+            return tell(News::Failure(Failure {
+                what: error.to_string(),
+                advice,
+            }))
+            .await;
+        }
+    };
+    tell(notice(format!(
+        "Blender is starting and joins “{room}” by itself."
+    )))
+    .await;
+    while let Some(state) = running.next_state().await {
+        tracing::info!("Blender: {}", state.sentence());
+        match &state {
+            blender::State::Failed(failure) => {
+                let advice = failure.advice().to_owned();
+                tell(News::Failure(Failure {
+                    what: failure.what(),
+                    advice,
+                }))
+                .await;
+            }
+            blender::State::Joined(_) => tell(notice(state.sentence())).await,
+            _ => {}
+        }
+    }
+}
+
+/// Shows a folder in the system's file browser.
+fn open_folder(folder: &std::path::Path) -> std::io::Result<()> {
+    let program = if cfg!(windows) {
+        "explorer"
+    } else if cfg!(target_os = "macos") {
+        "open"
+    } else {
+        "xdg-open"
+    };
+    let mut child = tokio::process::Command::new(program).arg(folder).spawn()?;
+    // Waited for, so that nothing is left of it.
+    tokio::spawn(async move { child.wait().await });
+    Ok(())
+}

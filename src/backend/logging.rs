@@ -1,0 +1,236 @@
+//! The log: into files that are kept for some days, and the newest lines into memory for the window.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use super::view::{Level, LogLine};
+
+/// Lines kept for the window.
+const LINES: usize = 500;
+/// Longest line kept for the window, in bytes; a file has it whole.
+const LINE_BYTES: usize = 500;
+/// Days of log files.
+const FILES: usize = 7;
+
+/// The newest lines of the log.
+#[derive(Clone, Debug)]
+pub struct LogTail {
+    lines: Arc<Mutex<VecDeque<LogLine>>>,
+    bell: watch::Sender<()>,
+}
+
+impl Default for LogTail {
+    fn default() -> Self {
+        Self {
+            lines: Arc::default(),
+            bell: watch::Sender::new(()),
+        }
+    }
+}
+
+impl LogTail {
+    /// All lines kept, oldest first.
+    pub(super) fn lines(&self) -> Vec<LogLine> {
+        self.lines.lock().iter().cloned().collect()
+    }
+
+    /// Rings when there is a new line.
+    pub(super) fn bell(&self) -> watch::Receiver<()> {
+        self.bell.subscribe()
+    }
+
+    fn push(&self, line: LogLine) {
+        let mut lines = self.lines.lock();
+        if lines.len() == LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+        drop(lines);
+        self.bell.send_replace(());
+    }
+}
+
+/// The log as long as the program runs: what is written last reaches the file when this is dropped.
+#[derive(Debug)]
+pub struct Logging {
+    /// The newest lines.
+    pub tail: LogTail,
+    _files: Option<WorkerGuard>,
+}
+
+/// Where the log goes besides the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terminal {
+    /// To the files only.
+    Silent,
+    /// To standard error as well.
+    Loud,
+}
+
+/// Starts the log, once a process. `folder`: where the files go; `None` keeps none. The environment
+/// variable `MIXDESK_LOG` sets what is logged, as in `mixdesk=debug`.
+///
+/// When the folder cannot be written, the log goes on without files, and says so.
+#[must_use]
+pub fn start(folder: Option<&Path>, terminal: Terminal) -> Logging {
+    let tail = LogTail::default();
+    let appender = folder.map(|folder| {
+        if let Err(error) = std::fs::create_dir_all(folder) {
+            return Err(error.to_string());
+        }
+        RollingFileAppender::builder()
+            .rotation(Rotation::DAILY)
+            .filename_prefix("mixdesk")
+            .filename_suffix("log")
+            .max_log_files(FILES)
+            .build(folder)
+            .map_err(|error| error.to_string())
+    });
+    let (appender, trouble) = match appender.transpose() {
+        Ok(appender) => (appender, None),
+        Err(error) => (None, Some(error)),
+    };
+    let (files, guard) = appender.map(tracing_appender::non_blocking).unzip();
+    let files = files.map(|files| {
+        tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            .with_writer(files)
+    });
+    let terminal = (terminal == Terminal::Loud).then(|| {
+        tracing_subscriber::fmt::layer()
+            .with_target(false)
+            .with_writer(std::io::stderr)
+    });
+    let filter = EnvFilter::builder()
+        .with_env_var("MIXDESK_LOG")
+        .with_default_directive(tracing::level_filters::LevelFilter::WARN.into())
+        .from_env_lossy();
+    let filter = match std::env::var_os("MIXDESK_LOG") {
+        Some(_) => filter,
+        None => EnvFilter::new("warn,mixdesk=info"),
+    };
+    let window = Window(tail.clone());
+    // A second start in one process, as in tests, keeps the first log.
+    let _already = tracing_subscriber::registry()
+        .with(filter)
+        .with(files)
+        .with(terminal)
+        .with(window)
+        .try_init();
+    if let Some(error) = trouble {
+        tracing::warn!("no log files are written: {error}");
+    }
+    Logging {
+        tail,
+        _files: guard,
+    }
+}
+
+/// Keeps lines for the window.
+struct Window(LogTail);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Window {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let level = match *event.metadata().level() {
+            tracing::Level::ERROR => Level::Error,
+            tracing::Level::WARN => Level::Warning,
+            _ => Level::Info,
+        };
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        self.0.push(LogLine {
+            time: time_of_day(SystemTime::now()),
+            level,
+            text: text.0,
+        });
+    }
+}
+
+/// The message first, then the fields.
+struct Text(String);
+
+impl Text {
+    fn put(&mut self, field: &Field, value: std::fmt::Arguments<'_>) {
+        if field.name() == "message" {
+            let rest = std::mem::take(&mut self.0);
+            self.0 = format!("{value}{rest}");
+        } else {
+            // Writing to a string does not fail.
+            let _written = write!(self.0, " · {} {value}", field.name());
+        }
+        if self.0.len() > LINE_BYTES {
+            let end = (0..=LINE_BYTES)
+                .rev()
+                .find(|&end| self.0.is_char_boundary(end))
+                .unwrap_or(0);
+            self.0.truncate(end);
+            self.0.push('…');
+        }
+    }
+}
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.put(field, format_args!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, format_args!("{value}"));
+    }
+}
+
+/// `14:03:07` of the day in UTC.
+fn time_of_day(now: SystemTime) -> String {
+    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() % 86_400;
+    format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_tail_is_bounded_and_reads_like_a_sentence() {
+        let tail = LogTail::default();
+        let subscriber = tracing_subscriber::registry().with(Window(tail.clone()));
+        tracing::subscriber::with_default(subscriber, || {
+            for number in 0..LINES + 10 {
+                tracing::info!(room = "R", number, "made");
+            }
+            tracing::warn!("{}", "é".repeat(1000));
+        });
+        let lines = tail.lines();
+        assert_eq!(lines.len(), LINES);
+        assert_eq!(lines[0].text, "made · room R · number 11");
+        assert_eq!(lines[LINES - 1].level, Level::Warning);
+        assert!(lines[LINES - 1].text.len() < LINE_BYTES + 5);
+    }
+
+    #[test]
+    fn times_are_of_the_day() {
+        assert_eq!(
+            time_of_day(UNIX_EPOCH + Duration::from_secs(86_400 * 9 + 3_723)),
+            "01:02:03"
+        );
+    }
+}

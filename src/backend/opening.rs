@@ -1,0 +1,128 @@
+//! What *Connect* means: as in Mixer, a local host starts the relay there unless one runs already.
+
+use std::time::Duration;
+
+use super::view::Failure;
+use crate::net::{Bind, Connected, Target, connect};
+use crate::relay::{Limits, Relay, RelayError, bind};
+use crate::session::{Config, Identity, Session, Why};
+
+/// How long a port of this computer may take to answer. It does so at once, or is overloaded.
+const LOCAL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What came of *Connect*.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// Our own relay, if we started it.
+    pub(super) relay: Option<Relay>,
+    /// The session; it still has to greet.
+    pub(super) session: Session,
+    /// A relay that ran here already is used.
+    pub(super) found_here: bool,
+}
+
+/// Starts a relay where *Connect* means that, and a session to it.
+///
+/// # Errors
+/// When the port cannot be had.
+pub(super) async fn open(
+    target: Target,
+    identity: Identity,
+    limits: Limits,
+) -> Result<Opened, Failure> {
+    let config = |target| Config {
+        target,
+        identity,
+        reports_commands: false,
+    };
+    if !target.is_local() {
+        return Ok(Opened {
+            relay: None,
+            session: Session::start(config(target), None),
+            found_here: false,
+        });
+    }
+    if let Ok(connected) = connect(&target, LOCAL_PATIENCE).await {
+        let session = Session::start(config(target), Some(connected));
+        return Ok(Opened {
+            relay: None,
+            session,
+            found_here: true,
+        });
+    }
+    let relay = host(Bind::All, target.port, limits).map_err(|error| port_failure(&error))?;
+    let own = Target {
+        host: "127.0.0.1".to_owned(),
+        port: relay.address().port(),
+    };
+    let first: Option<Connected> = connect(&own, LOCAL_PATIENCE).await.ok();
+    Ok(Opened {
+        relay: Some(relay),
+        session: Session::start(config(own), first),
+        found_here: false,
+    })
+}
+
+/// Starts a relay.
+///
+/// # Errors
+/// When the port cannot be had.
+pub fn host(at: Bind, port: u16, limits: Limits) -> Result<Relay, RelayError> {
+    let relay = bind(at, port)?.start(limits);
+    tracing::info!(port = relay.address().port(), "hosting");
+    Ok(relay)
+}
+
+/// Why we cannot host, in words.
+#[must_use]
+pub fn port_failure(error: &RelayError) -> Failure {
+    match error {
+        RelayError::Taken(port) => taken(*port),
+        RelayError::Forbidden(port) => Failure {
+            what: format!("The system does not let you host on port {port}."),
+            advice: "Choose a port above 1023. Mixer's own is 12800.".to_owned(),
+        },
+        RelayError::Other { .. } => Failure {
+            what: format!("This computer cannot host: {error}."),
+            advice: "Choose another port, or see the log.".to_owned(),
+        },
+    }
+}
+
+/// The port is another program's.
+fn taken(port: u16) -> Failure {
+    let by = holder(port).map_or_else(
+        || "another program".to_owned(),
+        |name| format!("another program ({name})"),
+    );
+    Failure {
+        what: format!("Port {port} on this computer is taken by {by}."),
+        advice: "End that program, or choose another port and tell your colleagues its number."
+            .to_owned(),
+    }
+}
+
+/// The program that listens on a port of this computer, where the system tells.
+fn holder(port: u16) -> Option<String> {
+    let process = listeners::get_process_by_port(port, listeners::Protocol::TCP).ok()?;
+    Some(process.name).filter(|name| !name.is_empty())
+}
+
+/// Why a session could not begin or broke, in words. `found_here`: it was to a program on this
+/// computer that we took for a relay.
+pub(super) fn session_failure(why: &Why, found_here: bool) -> Failure {
+    match why {
+        Why::NotMixer(target, _)
+        | Why::Silent(target)
+        | Why::ClosedEarly(target)
+        | Why::Nonsense(target, _)
+            if found_here =>
+        {
+            taken(target.port)
+        }
+        why => Failure {
+            what: why.to_string(),
+            advice: why.advice().to_owned(),
+        },
+    }
+}

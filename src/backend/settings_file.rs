@@ -1,0 +1,231 @@
+//! The settings file: read at the start, written whole when something changed.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::settings::{MAX_NAME_CHARS, RECENT_HOSTS, Settings};
+
+/// A settings file larger than this is not one.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Why the settings file could not be used.
+#[derive(Debug, Error)]
+pub(super) enum SettingsError {
+    /// It is there, but cannot be read.
+    #[error("the settings file {} cannot be read: {error}", path.display())]
+    Unreadable { path: PathBuf, error: io::Error },
+    /// It makes no sense. It was set aside where that was possible.
+    #[error("the settings file was not understood and was set aside as {}: {why}", aside.display())]
+    Broken { aside: PathBuf, why: String },
+}
+
+/// The settings file.
+#[derive(Debug)]
+pub(super) struct SettingsFile {
+    path: PathBuf,
+}
+
+impl SettingsFile {
+    pub(super) fn new(folder: &Path) -> Self {
+        Self {
+            path: folder.join("settings.toml"),
+        }
+    }
+
+    /// The settings, and what was wrong if they are the defaults because of that.
+    pub(super) fn load(&self) -> (Settings, Option<SettingsError>) {
+        let (settings, error) = match self.read() {
+            Ok(settings) => (settings, None),
+            Err(error) => (Settings::default(), Some(error)),
+        };
+        (tidy(settings), error)
+    }
+
+    fn read(&self) -> Result<Settings, SettingsError> {
+        let unreadable = |error| SettingsError::Unreadable {
+            path: self.path.clone(),
+            error,
+        };
+        match std::fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Settings::default()),
+            Err(error) => return Err(unreadable(error)),
+            Ok(found) if found.len() > MAX_BYTES => {
+                return Err(self.set_aside(format!("it has {} bytes", found.len())));
+            }
+            Ok(_) => {}
+        }
+        let bytes = std::fs::read(&self.path).map_err(unreadable)?;
+        let text = String::from_utf8(bytes).map_err(|error| self.set_aside(error.to_string()))?;
+        toml::from_str(&text).map_err(|error| self.set_aside(error.message().to_owned()))
+    }
+
+    /// Moves the file out of the way, so that nothing in it is lost by the next write.
+    fn set_aside(&self, why: String) -> SettingsError {
+        let mut aside = self.path.with_extension("broken.toml");
+        for number in 2..100 {
+            if !aside.exists() {
+                break;
+            }
+            aside = self.path.with_extension(format!("broken-{number}.toml"));
+        }
+        match std::fs::rename(&self.path, &aside) {
+            Ok(()) => SettingsError::Broken { aside, why },
+            Err(error) => SettingsError::Unreadable {
+                path: self.path.clone(),
+                error,
+            },
+        }
+    }
+
+    /// Writes the settings: whole or not at all.
+    pub(super) fn save(&self, settings: &Settings) -> io::Result<()> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)?;
+        let text = toml::to_string_pretty(settings).map_err(io::Error::other)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(&self.path)?;
+        Ok(())
+    }
+}
+
+/// What a person may have written into the file by hand, within bounds.
+fn tidy(mut settings: Settings) -> Settings {
+    if settings.name.trim().is_empty() {
+        settings.name = user_name();
+    }
+    settings.name = settings.name.chars().take(MAX_NAME_CHARS).collect();
+    settings.recent_hosts.truncate(RECENT_HOSTS);
+    for part in &mut settings.color {
+        *part = if part.is_finite() {
+            part.clamp(0.0, 1.0)
+        } else {
+            0.5
+        };
+    }
+    settings.window = settings.window.filter(|place| {
+        let sizes = [place.width, place.height];
+        sizes
+            .iter()
+            .all(|size| size.is_finite() && (100.0..=20_000.0).contains(size))
+            && [place.x, place.y].into_iter().flatten().all(f32::is_finite)
+    });
+    settings
+}
+
+/// What the system calls the user, as a first idea of a name.
+fn user_name() -> String {
+    ["USER", "USERNAME", "LOGNAME"]
+        .iter()
+        .find_map(|name| {
+            std::env::var(name)
+                .ok()
+                .filter(|value| !value.trim().is_empty())
+        })
+        .unwrap_or_else(|| "Artist".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::{Theme, WindowPlace};
+    use super::*;
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = SettingsFile::new(&folder.path().join("not there yet"));
+        let settings = Settings {
+            host: "studio".into(),
+            port: 13000,
+            recent_hosts: vec!["studio".into(), "[::1]:1".into()],
+            name: "Zoé".into(),
+            color: [0.25, 0.5, 1.0],
+            theme: Theme::Dark,
+            window: Some(WindowPlace {
+                width: 900.0,
+                height: 600.0,
+                x: Some(-10.0),
+                y: None,
+            }),
+            ..Settings::default()
+        };
+        file.save(&settings).unwrap();
+        let (loaded, error) = file.load();
+        assert!(error.is_none());
+        assert_eq!(loaded, settings);
+    }
+
+    #[test]
+    fn no_file_means_defaults_without_a_word() {
+        let folder = tempfile::tempdir().unwrap();
+        let (settings, error) = SettingsFile::new(folder.path()).load();
+        assert!(error.is_none());
+        assert_eq!(
+            (settings.host.as_str(), settings.port),
+            ("localhost", 12800)
+        );
+        assert!(!settings.name.is_empty());
+    }
+
+    #[test]
+    fn a_broken_file_is_set_aside_and_nothing_of_it_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        for (number, content) in [
+            &b"host = "[..],
+            b"\xff\xfe",
+            b"port = \"x\"",
+            b"port = 99999999",
+        ]
+        .iter()
+        .enumerate()
+        {
+            std::fs::write(folder.path().join("settings.toml"), content).unwrap();
+            let (settings, error) = SettingsFile::new(folder.path()).load();
+            let Some(SettingsError::Broken { aside, .. }) = error else {
+                panic!("{error:?}")
+            };
+            assert_eq!(std::fs::read(aside).unwrap(), *content);
+            assert_eq!(settings.port, 12800);
+            assert_eq!(
+                std::fs::read_dir(folder.path()).unwrap().count(),
+                number + 1
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_and_missing_names_are_no_harm() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(
+            folder.path().join("settings.toml"),
+            "port = 5\nfrom_the_future = true\n[relay]\nrooms = 3\n",
+        )
+        .unwrap();
+        let (settings, error) = SettingsFile::new(folder.path()).load();
+        assert!(error.is_none());
+        assert_eq!((settings.port, settings.relay.rooms), (5, 3));
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_brought_back() {
+        let place = WindowPlace {
+            width: f32::NAN,
+            height: 1.0,
+            x: None,
+            y: None,
+        };
+        let settings = tidy(Settings {
+            name: "x".repeat(1000),
+            color: [f32::NAN, 7.0, -1.0],
+            window: Some(place),
+            ..Settings::default()
+        });
+        assert_eq!(
+            (settings.name.len(), settings.color, settings.window),
+            (MAX_NAME_CHARS, [0.5, 1.0, 0.0], None)
+        );
+    }
+}

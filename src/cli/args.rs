@@ -1,0 +1,111 @@
+//! The command line.
+
+use std::net::IpAddr;
+
+use clap::{Parser, Subcommand};
+
+use crate::net::Target;
+use crate::protocol::DEFAULT_PORT;
+
+/// Host and join Mixer sessions: real-time collaboration for Blender artists.
+///
+/// Without a command the window opens. Where there is no display, the session is hosted in the
+/// terminal, as `mixdesk host` does.
+#[derive(Clone, Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub struct Args {
+    /// What to do without a window.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no connection, 4 no such room or not let in.
+Environment: MIXDESK_HOME keeps all files in one folder, MIXDESK_LOG sets what is logged (mixdesk=debug).";
+
+/// What to do without a window.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Host a session until Ctrl-C, and show the addresses to give to colleagues.
+    Host(HostArgs),
+    /// List the rooms of a server.
+    Rooms(RoomsArgs),
+    /// Join a room, and print people and traffic until Ctrl-C.
+    Watch(WatchArgs),
+}
+
+/// Options of `host`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct HostArgs {
+    /// The port to listen on; 0 takes any free one.
+    #[arg(long, default_value_t = DEFAULT_PORT)]
+    pub port: u16,
+    /// Listen on this address only, not on all of this computer.
+    #[arg(long, value_name = "ADDRESS")]
+    pub bind: Option<IpAddr>,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Default for HostArgs {
+    fn default() -> Self {
+        Self {
+            port: DEFAULT_PORT,
+            bind: None,
+            json: false,
+        }
+    }
+}
+
+/// Options of `rooms`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RoomsArgs {
+    /// Where the server is: a name or address, with or without a port.
+    #[arg(value_name = "HOST[:PORT]", value_parser = target)]
+    pub target: Target,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `watch`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct WatchArgs {
+    /// Where the server is: a name or address, with or without a port.
+    #[arg(value_name = "HOST[:PORT]", value_parser = target)]
+    pub target: Target,
+    /// The room's name.
+    #[arg(value_name = "ROOM")]
+    pub room: String,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    Target::parse(text, DEFAULT_PORT).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_means_the_window() {
+        assert!(Args::try_parse_from(["mixdesk"]).unwrap().command.is_none());
+        assert!(Args::try_parse_from(["mixdesk", "host", "--port", "65536"]).is_err());
+        assert!(Args::try_parse_from(["mixdesk", "rooms", "a b"]).is_err());
+        let Some(Command::Host(args)) = Args::try_parse_from(["mixdesk", "host"]).unwrap().command
+        else {
+            panic!()
+        };
+        assert_eq!((args.port, args.bind), (12800, None));
+    }
+}

@@ -1,0 +1,75 @@
+//! `mixdesk host`: a relay in the terminal.
+
+use std::io;
+
+use serde_json::json;
+
+use super::{Exit, HostArgs, print};
+use crate::backend::{host as start_relay, port_failure};
+use crate::net::{Bind, raise_open_files};
+use crate::reach::{self, Address};
+use crate::relay::Limits;
+
+/// Hosts until `quit` resolves.
+pub async fn host(args: &HostArgs, limits: Limits, quit: impl Future<Output = ()>) -> Exit {
+    raise_open_files();
+    let bind = args.bind.map_or(Bind::All, Bind::Only);
+    let relay = match start_relay(bind, args.port, limits) {
+        Ok(relay) => relay,
+        Err(error) => {
+            let failure = port_failure(&error);
+            print::note(&format!("{} {}", failure.what, failure.advice));
+            return Exit::Failed;
+        }
+    };
+    let port = relay.address().port();
+    let addresses = match args.bind {
+        Some(ip) => reach::addresses()
+            .into_iter()
+            .filter(|address| address.ip == ip)
+            .collect(),
+        None => reach::addresses(),
+    };
+    if show(args.json, port, &addresses).is_err() {
+        return Exit::Failed;
+    }
+    quit.await;
+    print::note("Ending: everybody gets what is ready for them.");
+    relay.stop().await;
+    Exit::Done
+}
+
+fn show(as_json: bool, port: u16, addresses: &[Address]) -> io::Result<()> {
+    if as_json {
+        let addresses: Vec<_> = addresses
+            .iter()
+            .map(|address| {
+                json!({
+                    "address": address.ip.to_string(),
+                    "label": address.kind.label(),
+                    "for_colleagues": address.kind.for_colleagues(),
+                })
+            })
+            .collect();
+        return print::json(&json!({"event": "hosting", "port": port, "addresses": addresses}));
+    }
+    print::line(&format!("Hosting on port {port}."))?;
+    match addresses
+        .first()
+        .filter(|address| address.kind.for_colleagues())
+    {
+        Some(best) => print::line(&format!(
+            "Give this address to your colleagues: {}",
+            best.ip
+        ))?,
+        None => print::line("No network was found: only this computer can connect, to localhost.")?,
+    }
+    for address in addresses {
+        print::line(&format!(
+            "  {:<40} {}",
+            address.ip.to_string(),
+            address.kind.label()
+        ))?;
+    }
+    print::line("Press Ctrl-C to stop.")
+}

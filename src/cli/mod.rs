@@ -1,0 +1,83 @@
+//! The same program without a window: hosts, lists rooms, watches one.
+//!
+//! What is asked for goes to standard output, in words or (with `--json`) one JSON object a line;
+//! everything else goes to standard error.
+
+mod args;
+mod host;
+mod print;
+mod rooms;
+mod watch;
+
+use std::process::ExitCode;
+
+pub use args::{Args, Command, HostArgs};
+pub use host::host;
+pub use print::note;
+
+use crate::backend::{Folders, Terminal, quit_signal, start_logging};
+
+/// How a command ended, as the exit code says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or stopped by the user.
+    Done,
+    /// It failed: the port could not be had, the output broke.
+    Failed,
+    /// The relay could not be reached, or the connection to it ended.
+    NoConnection,
+    /// The room is not there, or did not let us in.
+    NoRoom,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        // 2 is what a wrong command line gives.
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::NoConnection => 3,
+            Exit::NoRoom => 4,
+        })
+    }
+}
+
+/// Carries out a command.
+#[must_use]
+pub fn run(command: &Command) -> Exit {
+    let folders = Folders::of_system();
+    let log = folders.as_ref().map(|folders| folders.log.as_path());
+    let (log, terminal) = match command {
+        Command::Host(_) => (log, Terminal::Loud),
+        // What these have to say is their output; their log would only stand in its way.
+        Command::Rooms(_) | Command::Watch(_) => (None, Terminal::Silent),
+    };
+    let _logging = start_logging(log, terminal);
+    let settings = folders.map(|folders| folders.settings());
+    if let Some((_, Some(trouble))) = &settings {
+        note(trouble);
+    }
+    let settings = settings.unwrap_or_default().0;
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .thread_name("mixdesk-runtime")
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            note(&format!(
+                "The system gives this program no threads: {error}."
+            ));
+            return Exit::Failed;
+        }
+    };
+    let exit = runtime.block_on(async {
+        match command {
+            Command::Host(args) => host(args, settings.relay, quit_signal()).await,
+            Command::Rooms(args) => rooms::rooms(args, &settings).await,
+            Command::Watch(args) => watch::watch(args, &settings, quit_signal()).await,
+        }
+    });
+    runtime.shutdown_background();
+    exit
+}

@@ -1,0 +1,74 @@
+//! Printing, where the other end of a pipe may be gone.
+
+use std::io::{self, Write};
+
+/// A line of what was asked for.
+///
+/// # Errors
+/// When nobody reads it any more.
+pub(super) fn line(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+/// A JSON object on a line of its own.
+///
+/// # Errors
+/// When nobody reads it any more.
+pub(super) fn json(object: &serde_json::Value) -> io::Result<()> {
+    line(&object.to_string())
+}
+
+/// Something that is not what was asked for: an explanation, an error.
+pub fn note(text: &str) {
+    // If not even standard error can be written, there is nowhere left to say it.
+    let _said = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// A person's or room's name as it may stand in a terminal: without control characters.
+pub(super) fn name(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+/// Bytes in words: `112.6 MB`.
+pub(super) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if count < 1000 {
+        return format!("{count} B");
+    }
+    // Only shown, so a rounded count is good enough.
+    let mut value = count as f64 / 1000.0;
+    let mut units = UNITS.iter().peekable();
+    while value >= 999.95 && units.len() > 1 {
+        value /= 1000.0;
+        units.next();
+    }
+    format!("{value:.1} {}", units.next().unwrap_or(&"PB"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_words() {
+        for (count, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (112_600_000, "112.6 MB"),
+            (999_960, "1.0 MB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
+        assert!(bytes(u64::MAX).ends_with(" PB"));
+    }
+
+    #[test]
+    fn names_cannot_play_with_the_terminal() {
+        assert_eq!(name("a\u{1b}[2Jb\né"), "a\u{fffd}[2Jb\u{fffd}é");
+    }
+}

@@ -1,0 +1,149 @@
+//! `mixdesk rooms`: what a relay has.
+
+use std::io;
+
+use serde_json::{Value, json};
+
+use super::args::RoomsArgs;
+use super::{Exit, print};
+use crate::backend::Settings;
+use crate::protocol::{Attributes, attribute};
+use crate::session::{Config, Identity, Phase, Session, Snapshot};
+
+pub(super) async fn rooms(args: &RoomsArgs, settings: &Settings) -> Exit {
+    let config = Config {
+        target: args.target.clone(),
+        identity: Identity {
+            name: settings.name.clone(),
+            color: settings.color,
+        },
+        reports_commands: false,
+    };
+    let mut session = Session::start(config, None);
+    let snapshot = match online(&mut session).await {
+        Ok(snapshot) => snapshot,
+        Err(why) => {
+            print::note(&why);
+            return Exit::NoConnection;
+        }
+    };
+    let printed = if args.json {
+        as_json(&snapshot)
+    } else {
+        as_table(&snapshot)
+    };
+    session.stop().await;
+    if printed.is_ok() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    }
+}
+
+/// Waits until the session is online.
+///
+/// # Errors
+/// Why it is not, and what to do about it.
+pub(super) async fn online(session: &mut Session) -> Result<std::sync::Arc<Snapshot>, String> {
+    loop {
+        let snapshot = session.snapshot();
+        match &snapshot.phase {
+            Phase::Online => return Ok(snapshot),
+            Phase::Failed(why) | Phase::Lost { why, .. } => {
+                return Err(format!("{why} {}", why.advice()));
+            }
+            Phase::Connecting => {}
+        }
+        if !session.changed().await {
+            return Err("The session ended.".to_owned());
+        }
+    }
+}
+
+/// How many people are in a room.
+pub(super) fn people(snapshot: &Snapshot, room: &str) -> usize {
+    snapshot
+        .clients
+        .values()
+        .filter(|client| client.text(attribute::ROOM).as_deref() == Some(room))
+        .count()
+}
+
+fn as_json(snapshot: &Snapshot) -> io::Result<()> {
+    for (name, room) in snapshot.rooms.iter() {
+        let text = |name| room.text(name).map_or(Value::Null, Value::from);
+        let count = |name| room.count(name).map_or(Value::Null, Value::from);
+        let flag = |name| room.flag(name).map_or(Value::Null, Value::from);
+        print::json(&json!({
+            "room": name,
+            "people": people(snapshot, name),
+            "bytes": count(attribute::BYTE_SIZE),
+            "edits": count(attribute::COMMAND_COUNT),
+            "blender_version": text(attribute::BLENDER_VERSION),
+            "mixer_version": text(attribute::MIXER_VERSION),
+            "ignore_version_check": flag(attribute::IGNORE_VERSION_CHECK),
+            "keep_open": flag(attribute::KEEP_OPEN),
+            "joinable": flag(attribute::JOINABLE),
+        }))?;
+    }
+    Ok(())
+}
+
+fn as_table(snapshot: &Snapshot) -> io::Result<()> {
+    if snapshot.rooms.is_empty() {
+        return print::line("No rooms yet.");
+    }
+    let heads = [
+        "Room", "People", "Size", "Edits", "Blender", "Mixer", "State",
+    ]
+    .map(str::to_owned);
+    let mut rows = vec![heads];
+    for (name, room) in snapshot.rooms.iter() {
+        let text = |name| {
+            room.text(name)
+                .map(|text| print::name(&text))
+                .unwrap_or_default()
+        };
+        rows.push([
+            print::name(name),
+            people(snapshot, name).to_string(),
+            print::bytes(room.count(attribute::BYTE_SIZE).unwrap_or_default()),
+            room.count(attribute::COMMAND_COUNT)
+                .unwrap_or_default()
+                .to_string(),
+            text(attribute::BLENDER_VERSION),
+            text(attribute::MIXER_VERSION),
+            state(room, people(snapshot, name)).to_owned(),
+        ]);
+    }
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+    };
+    let widths: Vec<_> = (0..7)
+        .map(|column| width(column).unwrap_or_default())
+        .collect();
+    for row in &rows {
+        let cells: Vec<_> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        print::line(cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+fn state(room: &Attributes, people: usize) -> &'static str {
+    match (
+        room.flag(attribute::JOINABLE),
+        room.flag(attribute::KEEP_OPEN),
+    ) {
+        (Some(true), Some(true)) if people == 0 => "Empty, kept open",
+        (Some(true), _) if people == 0 => "Empty",
+        (Some(true), _) => "Ready",
+        _ => "Uploading…",
+    }
+}

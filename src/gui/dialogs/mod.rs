@@ -1,0 +1,147 @@
+//! What stands in front of the window until it is answered. One at a time.
+
+mod delete_room;
+mod help;
+mod log;
+mod quit;
+mod stop_hosting;
+
+use egui::{
+    Align, Context, CornerRadius, Frame, Id, Label, Layout, Margin, Modal, Response, RichText,
+    Stroke, Ui,
+};
+
+use self::log::Log;
+use super::theme::{RADIUS_LARGE, TEXT_TITLE, tokens};
+use super::widgets::{button, danger};
+use crate::backend::{Action, View};
+
+/// What can stand in front of the window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Dialog {
+    /// Asks before others are cut off.
+    StopHosting,
+    /// Asks before a room is lost.
+    DeleteRoom(String),
+    /// Asks before others are cut off by closing the window.
+    Quit,
+    /// How to host and join, and the keys.
+    Help,
+    /// What happened.
+    Log,
+}
+
+/// The dialog shown, if any.
+#[derive(Debug, Default)]
+pub(crate) struct Dialogs {
+    shown: Option<Dialog>,
+    /// Just opened: the keyboard goes to its first control.
+    fresh: bool,
+    log: Log,
+}
+
+/// What came of one frame of a dialog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// None yet.
+    Open,
+    /// No, or done.
+    Close,
+    /// Yes.
+    Confirm,
+}
+
+impl Dialogs {
+    /// Shows `dialog` in place of any other.
+    pub(crate) fn open(&mut self, dialog: Dialog) {
+        self.fresh = self.shown.as_ref() != Some(&dialog);
+        self.shown = Some(dialog);
+    }
+
+    /// Paints the dialog shown. Whether the program is to end, as was just confirmed.
+    pub(crate) fn ui(&mut self, context: &Context, view: &View, actions: &mut Vec<Action>) -> bool {
+        let Some(dialog) = self.shown.clone() else {
+            return false;
+        };
+        let fresh = std::mem::take(&mut self.fresh);
+        let response = Modal::new(Id::unique("dialog"))
+            .frame(frame(context))
+            .show(context, |ui| match &dialog {
+                Dialog::StopHosting => stop_hosting::ui(ui, view, fresh),
+                Dialog::DeleteRoom(room) => delete_room::ui(ui, room, fresh),
+                Dialog::Quit => quit::ui(ui, view, fresh),
+                Dialog::Help => help::ui(ui, fresh),
+                Dialog::Log => self.log.ui(ui, view, actions, fresh),
+            });
+        let close = response.should_close();
+        match (response.inner, dialog) {
+            (Answer::Open, _) if !close => return false,
+            (Answer::Confirm, Dialog::StopHosting) => actions.push(Action::Disconnect),
+            (Answer::Confirm, Dialog::DeleteRoom(room)) => actions.push(Action::DeleteRoom(room)),
+            (Answer::Confirm, Dialog::Quit) => {
+                self.shown = None;
+                return true;
+            }
+            _ => {}
+        }
+        self.shown = None;
+        false
+    }
+}
+
+fn frame(context: &Context) -> Frame {
+    let visuals = &context.global_style().visuals.clone();
+    Frame::new()
+        .fill(visuals.window_fill)
+        .stroke(Stroke::new(1.0, visuals.window_stroke.color))
+        .corner_radius(CornerRadius::same(RADIUS_LARGE))
+        .shadow(visuals.window_shadow)
+        .inner_margin(Margin::same(20))
+}
+
+fn title(ui: &mut Ui, text: &str) {
+    let color = tokens(ui).text;
+    ui.add(Label::new(RichText::new(text).size(TEXT_TITLE).color(color)).wrap());
+}
+
+/// A question whose Yes takes something away. The keyboard starts at the harmless answer.
+fn question(ui: &mut Ui, fresh: bool, ask: &str, explain: &str, no: &str, yes: &str) -> Answer {
+    ui.set_width(380.0);
+    title(ui, ask);
+    let color = tokens(ui).dim;
+    ui.add(Label::new(RichText::new(explain).color(color)).wrap());
+    ui.add_space(8.0);
+    ui.horizontal(|ui| {
+        let no = button(ui, true, no, 0.0);
+        focus(&no, fresh);
+        if no.clicked() {
+            return Answer::Close;
+        }
+        if danger(ui, true, yes).clicked() {
+            Answer::Confirm
+        } else {
+            Answer::Open
+        }
+    })
+    .inner
+}
+
+/// Paints a Close button at the right.
+fn close_button(ui: &mut Ui, fresh: bool) -> Answer {
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        let close = button(ui, true, "Close", 0.0);
+        focus(&close, fresh);
+        if close.clicked() {
+            Answer::Close
+        } else {
+            Answer::Open
+        }
+    })
+    .inner
+}
+
+fn focus(response: &Response, fresh: bool) {
+    if fresh {
+        response.request_focus();
+    }
+}

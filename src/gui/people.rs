@@ -1,0 +1,131 @@
+//! Who is in the selected room.
+
+use egui::{Align, Label, Layout, RichText, ScrollArea, Ui};
+
+use super::format;
+use super::theme::{TEXT_SMALL, tokens};
+use super::widgets::{caption, card_title, person_color, swatch};
+use crate::backend::{Person, Room};
+
+/// Height of one person, in points.
+const ROW_HEIGHT: f32 = 26.0;
+
+/// Paints the room's figures and its people.
+pub(crate) fn ui(ui: &mut Ui, room: &Room) {
+    ui.spacing_mut().item_spacing.y = 4.0;
+    card_title(ui, &format!("People in {}", room.name));
+    caption(ui, figures(room));
+    if room.members.is_empty() {
+        ui.add_space(4.0);
+        let color = tokens(ui).dim;
+        ui.label(RichText::new("Nobody is in this room").color(color));
+        return;
+    }
+    ui.spacing_mut().item_spacing.y = 0.0;
+    ScrollArea::vertical().auto_shrink(false).show_rows(
+        ui,
+        ROW_HEIGHT,
+        room.members.len(),
+        |ui, rows| {
+            for person in room.members.get(rows).unwrap_or_default() {
+                line(ui, person);
+            }
+        },
+    );
+}
+
+fn line(ui: &mut Ui, person: &Person) {
+    let tokens = tokens(ui);
+    ui.horizontal(|ui| {
+        ui.set_height(ROW_HEIGHT);
+        ui.spacing_mut().item_spacing.x = 10.0;
+        swatch(ui, person_color(person.color, tokens));
+        let half = ui.available_width() * 0.45;
+        ui.scope(|ui| {
+            ui.set_max_width(half);
+            ui.add(Label::new(RichText::new(&person.name).color(tokens.text)).truncate());
+        });
+        if person.is_me {
+            ui.label(RichText::new("you").size(TEXT_SMALL).color(tokens.dim));
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.add_space(4.0);
+            ui.add(
+                Label::new(
+                    RichText::new(doing(person))
+                        .size(TEXT_SMALL)
+                        .color(tokens.dim),
+                )
+                .truncate(),
+            );
+        });
+    });
+}
+
+/// What somebody does, as far as known: `Sculpt · Scene, frame 48 · 192.168.0.31`.
+fn doing(person: &Person) -> String {
+    let mut parts = Vec::new();
+    if let Some(mode) = &person.mode {
+        parts.push(mode.clone());
+    }
+    if let Some((scene, frame)) = &person.scene {
+        parts.push(format!("{scene}, frame {frame}"));
+    }
+    if !person.is_me && !person.address.is_empty() {
+        parts.push(person.address.clone());
+    }
+    parts.join(" · ")
+}
+
+fn figures(room: &Room) -> String {
+    let mut parts = vec![
+        format::bytes(room.size_bytes),
+        format!("{} edits", format::thousands(room.edits)),
+    ];
+    for (program, version) in [
+        ("Blender", &room.blender_version),
+        ("Mixer", &room.mixer_version),
+    ] {
+        if !version.is_empty() {
+            parts.push(format!("{program} {version}"));
+        }
+    }
+    if room.ignores_versions {
+        parts.push("any version may join".to_owned());
+    }
+    parts.join(" · ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person() -> Person {
+        Person {
+            id: "1".to_owned(),
+            name: "Jun".to_owned(),
+            color: None,
+            mode: Some("Sculpt".to_owned()),
+            scene: Some(("Harbour".to_owned(), 48)),
+            address: "192.168.0.31".to_owned(),
+            is_me: false,
+        }
+    }
+
+    #[test]
+    fn only_what_is_known_is_told() {
+        assert_eq!(
+            doing(&person()),
+            "Sculpt · Harbour, frame 48 · 192.168.0.31"
+        );
+        assert_eq!(
+            doing(&Person {
+                mode: None,
+                scene: None,
+                is_me: true,
+                ..person()
+            }),
+            ""
+        );
+    }
+}

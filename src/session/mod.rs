@@ -1,0 +1,19 @@
+//! Our own connection to a relay, whoever runs it.
+//!
+//! - [`Machine`](machine::Machine): what frames and commands mean. No sockets, no clocks.
+//! - [`Session`]: its driver on a socket; connects, retries with back-off, publishes [`Snapshot`]s.
+//! - [`save`] and [`restore`]: a room into a file and back, each on a connection of its own, so that
+//!   they disturb nobody's place in a room.
+//!
+//! The launcher holds no scene: what it is sent in a room is counted and dropped.
+
+mod back_off;
+mod driver;
+mod machine;
+mod transfer;
+mod why;
+
+pub use driver::{Config, Phase, Session, Snapshot};
+pub use machine::{ANY_VERSION, Command, Event, Identity, Membership, person_name};
+pub use transfer::{Progress, TransferError, Transferred, restore, save};
+pub use why::Why;

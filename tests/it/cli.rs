@@ -1,0 +1,273 @@
+//! The program without a window, as a process.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::common::{Client, relay};
+
+fn mixdesk(args: &[&str]) -> (Command, tempfile::TempDir) {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mixdesk"));
+    command
+        .args(args)
+        .env("MIXDESK_HOME", home.path())
+        .stdin(Stdio::null());
+    for display in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
+        command.env_remove(display);
+    }
+    (command, home)
+}
+
+fn output(args: &[&str]) -> Output {
+    let (mut command, _home) = mixdesk(args);
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A program that runs until it is ended; ended at the latest when this is dropped.
+struct Running {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    _home: tempfile::TempDir,
+}
+
+impl Running {
+    fn start(args: &[&str]) -> Self {
+        let (mut command, home) = mixdesk(args);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Self {
+            child,
+            out,
+            _home: home,
+        }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        line
+    }
+
+    fn json(&mut self) -> Value {
+        let line = self.line();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+
+    /// The next line that tells of `event`.
+    fn event(&mut self, event: &str) -> Value {
+        loop {
+            let line = self.json();
+            if line["event"] == event {
+                return line;
+            }
+        }
+    }
+
+    /// Sends a signal; returns the exit code and how long the end took.
+    #[cfg(unix)]
+    fn end(mut self, signal: rustix::process::Signal) -> (Option<i32>, Duration) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let asked = Instant::now();
+        rustix::process::kill_process(pid, signal).unwrap();
+        let code = self.child.wait().unwrap().code();
+        (code, asked.elapsed())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _waited = self.child.wait();
+    }
+}
+
+/// Drains within two seconds; the rest is for these machines, which are shared.
+#[cfg(unix)]
+const END_PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn it_hosts_until_it_is_asked_to_end() {
+    use rustix::process::Signal;
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut host = Running::start(&["host", "--port", "0", "--json"]);
+        let hosting = host.json();
+        assert_eq!(hosting["event"], "hosting");
+        let port = u16::try_from(hosting["port"].as_u64().unwrap()).unwrap();
+        assert!(hosting["addresses"].is_array());
+        for ip in ["127.0.0.1", "::1"] {
+            let mut client =
+                Client::hello((ip.parse::<std::net::IpAddr>().unwrap(), port).into()).await;
+            client.make(ip).await;
+        }
+        let mut member = Client::hello(([127, 0, 0, 1], port).into()).await;
+        let (code, took) = host.end(signal);
+        assert_eq!(code, Some(0));
+        assert!(took < END_PATIENCE, "{took:?}");
+        member.until_closed().await;
+        assert_eq!(member.errors(), ["The server is closing."]);
+    }
+}
+
+#[test]
+fn without_a_display_it_says_so_and_hosts() {
+    // The default port may be taken on this machine; then it says that instead, which is as good.
+    let (mut command, _home) = mixdesk(&[]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    err.read_line(&mut said).unwrap();
+    assert!(
+        said.contains("no display") && said.contains("hosts in this terminal"),
+        "{said}"
+    );
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
+    if first.is_empty() {
+        err.read_line(&mut said).unwrap();
+    }
+    let _ended = child.kill();
+    child.wait().unwrap();
+    assert!(
+        first.starts_with("Hosting on port 12800.") || said.contains("is taken by"),
+        "{first} {said}"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_display_that_is_not_there_is_told() {
+    let (mut command, _home) = mixdesk(&[]);
+    let output = command.env("DISPLAY", ":65000").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("mixdesk host"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_lists_rooms() {
+    let relay = relay();
+    let at = relay.address().to_string();
+    let empty = output(&["rooms", &at]);
+    assert_eq!(
+        (empty.status.code(), text(&empty.stdout).as_str()),
+        (Some(0), "No rooms yet.\n")
+    );
+    let mut a = Client::hello(relay.address()).await;
+    a.make("Shot 12").await;
+    a.send(140, &[0; 100]).await;
+    a.barrier().await;
+
+    let table = text(&output(&["rooms", &at]).stdout);
+    assert!(table.starts_with("Room"), "{table}");
+    let row = table.lines().nth(1).unwrap();
+    for word in ["Shot 12", "1", "114 B", "2.93.0", "1.0.0", "Ready"] {
+        assert!(row.contains(word), "{word} in {row}");
+    }
+    let json = text(&output(&["rooms", &at, "--json"]).stdout);
+    let room: Value = serde_json::from_str(&json).unwrap();
+    let expected = serde_json::json!({
+        "room": "Shot 12", "people": 1, "bytes": 114, "edits": 1, "blender_version": "2.93.0",
+        "mixer_version": "1.0.0", "ignore_version_check": false, "keep_open": false, "joinable": true,
+    });
+    assert_eq!(room, expected);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn it_watches_a_room() {
+    let relay = relay();
+    let mut a = Client::hello(relay.address()).await;
+    a.make("R").await;
+    a.send(
+        15,
+        &crate::common::client::string(r#"{"user_name": "Ada"}"#),
+    )
+    .await;
+    a.send(140, &[0; 86]).await;
+    a.barrier().await;
+    let mut watch = Running::start(&["watch", &relay.address().to_string(), "R", "--json"]);
+    let history = watch.event("history");
+    assert_eq!(
+        (history["commands"].as_u64(), history["bytes"].as_u64()),
+        (Some(1), Some(100))
+    );
+    assert_eq!(watch.event("entered")["people"], serde_json::json!(["Ada"]));
+    a.send(201, &[0; 36]).await;
+    let traffic = watch.event("traffic");
+    assert_eq!(
+        (traffic["commands"].as_u64(), traffic["bytes"].as_u64()),
+        (Some(1), Some(50))
+    );
+    assert_eq!(traffic["last"], "TRANSFORM");
+    let mut b = Client::hello(relay.address()).await;
+    b.enter("R").await;
+    assert_eq!(watch.event("person-entered")["name"], b.id());
+    drop(b);
+    watch.event("person-left");
+    let (code, took) = watch.end(rustix::process::Signal::INT);
+    assert_eq!(code, Some(0));
+    assert!(took < END_PATIENCE, "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_have_words_and_exit_codes() {
+    let relay = relay();
+    let at = relay.address().to_string();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().port().to_string();
+    let free = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    for (args, code, words) in [
+        (&["host", "--port", &taken][..], 1, "is taken by"),
+        (
+            &["host", "--port", "0", "--bind", "192.0.2.77"],
+            1,
+            "cannot host",
+        ),
+        (&["rooms", &free], 3, "Nobody answers"),
+        (&["watch", &free, "R"], 3, "Nobody answers"),
+        (&["watch", &at, "Nowhere"], 4, "no room “Nowhere”"),
+        (&["rooms", "a b"], 2, "neither a host name nor an address"),
+        (&["rooms", "host:0"], 2, "1 to 65535"),
+        (&["dance"], 2, "dance"),
+    ] {
+        let output = output(args);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(said.contains(words), "{args:?}: {said}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn help_tells_all_commands() {
+    let help = text(&output(&["--help"]).stdout);
+    for word in ["host", "rooms", "watch", "Exit codes", "MIXDESK_HOME"] {
+        assert!(help.contains(word), "{help}");
+    }
+    let mut nothing = String::new();
+    (&output(&["--version"]).stdout[..])
+        .read_to_string(&mut nothing)
+        .unwrap();
+    assert_eq!(nothing, format!("mixdesk {}\n", env!("CARGO_PKG_VERSION")));
+}

@@ -1,0 +1,103 @@
+//! Where the connection stands, in words.
+
+use std::time::{Duration, Instant};
+
+use mixdesk::backend::{Action, Failure, Status, Theme, View};
+
+use super::{Window, hosting};
+
+fn lost(seconds: u64) -> Status {
+    Status::Lost {
+        target: "192.168.0.48:12800".to_owned(),
+        retry_at: Instant::now() + Duration::from_secs(seconds),
+        why: Failure {
+            what: "The other computer closed the connection.".to_owned(),
+            advice: String::new(),
+        },
+    }
+}
+
+#[test]
+fn the_pill_says_where_the_connection_stands() {
+    let connected = |on_this_computer| Status::Connected {
+        target: "studio:12800".to_owned(),
+        on_this_computer,
+    };
+    for (status, words) in [
+        (Status::Offline, "Offline"),
+        (
+            Status::Connecting {
+                target: "studio:12800".to_owned(),
+            },
+            "Connecting to studio:12800…",
+        ),
+        (
+            Status::Hosting { port: 12900 },
+            "Hosting on port 12900 · 4 people",
+        ),
+        (connected(false), "Connected to studio:12800 · 4 people"),
+        (lost(0), "Connection lost, trying again now"),
+    ] {
+        let window = Window::new(View {
+            status,
+            people: 4,
+            ..View::default()
+        });
+        assert!(window.says(words), "{words}");
+    }
+}
+
+#[test]
+fn a_server_that_was_there_already_is_told() {
+    let status = Status::Connected {
+        target: "localhost:12800".to_owned(),
+        on_this_computer: true,
+    };
+    let window = Window::new(View {
+        status,
+        ..View::default()
+    });
+    assert!(window.says("A server was already running here"));
+}
+
+#[test]
+fn a_lost_connection_keeps_the_rooms_and_can_be_given_up() {
+    let mut window = Window::new(View {
+        status: lost(3600),
+        ..hosting()
+    });
+    assert!(window.says("Connection to 192.168.0.48:12800 lost, trying again in 3"));
+    assert!(window.says("The other computer closed the connection."));
+    assert_eq!(window.rows().len(), 3);
+    window.select("Shot 12");
+    assert_eq!(window.reason("Join Room"), "Not connected at the moment");
+    assert_eq!(window.reason("Delete"), "Not connected at the moment");
+    window.click("Stop trying");
+    assert_eq!(window.actions(), [Action::Disconnect]);
+}
+
+#[test]
+fn the_theme_button_goes_round() {
+    let mut window = Window::new(View::default());
+    for (name, theme, next) in [
+        ("Theme: as the system says", Theme::System, Theme::Light),
+        ("Theme: light", Theme::Light, Theme::Dark),
+        ("Theme: dark", Theme::Dark, Theme::System),
+    ] {
+        let mut view = View::default();
+        view.settings.theme = theme;
+        window.show(view);
+        window.click(name);
+        assert_eq!(window.actions(), [Action::SetTheme(next)]);
+    }
+}
+
+#[test]
+fn both_themes_are_painted_in_their_colors() {
+    for (theme, is_dark) in [(Theme::Light, false), (Theme::Dark, true)] {
+        let mut view = View::default();
+        view.settings.theme = theme;
+        let window = Window::new(view);
+        assert_eq!(window.harness.ctx.global_style().visuals.dark_mode, is_dark);
+    }
+}
