@@ -6,6 +6,13 @@ use std::sync::Arc;
 
 use super::json::{self, JsonError, quote};
 
+/// What a value takes in memory besides its name and text, about: two allocations and a place in the
+/// tree. Without it, a limit on bytes would let a million values of one digit through.
+const VALUE_BYTES: usize = 96;
+
+/// A name is written with escapes, the longest of which say one byte in six.
+const ESCAPED_BYTES: usize = 6;
+
 /// Named values. A value is the text it was written as, so `1.0` stays `1.0` and `NaN` stays `NaN`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Attributes(BTreeMap<String, Arc<str>>);
@@ -34,12 +41,12 @@ impl Attributes {
         self.0.is_empty()
     }
 
-    /// Bytes that the names and values take.
+    /// Bytes that the names and values take at most, in memory (about) as well as written.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         self.0
             .iter()
-            .map(|(name, value)| name.len() + value.len())
+            .map(|(name, value)| ESCAPED_BYTES * name.len() + value.len() + VALUE_BYTES)
             .sum()
     }
 

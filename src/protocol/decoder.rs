@@ -2,8 +2,9 @@
 //!
 //! The decoder lends out room for the next bytes ([`Decoder::spare`]), and gives whole frames
 //! ([`Decoder::next_frame`]). Memory follows what has arrived, never what a header claims: small
-//! frames are copied out of one shared buffer into an allocation of their own size, and a large one
-//! grows its own by at most [`STEP_BYTES`] ahead of what has come.
+//! frames are copied out of one shared buffer into an allocation of their own size, and the buffer of
+//! a large one runs ahead of what has come by no more than that much again, and by no more than
+//! [`STEP_BYTES`] or an eighth of it.
 
 use bytes::buf::Limit;
 use bytes::{BufMut, Bytes};
@@ -17,8 +18,15 @@ use super::kind::Kind;
 const SCRATCH_FIRST_BYTES: usize = 4 * 1024;
 /// The shared buffer once a peer has filled it. Frames larger than this get a buffer of their own.
 const SCRATCH_BYTES: usize = 64 * 1024;
-/// How far a large frame's buffer may run ahead of what has arrived.
+/// How far a large frame's buffer may run ahead of what has arrived, until an eighth of that is more.
 pub const STEP_BYTES: usize = 1024 * 1024;
+
+/// How much a large frame's buffer grows by. At first no faster than what has arrived, as a header
+/// costs its sender nothing; later by a share, as growing by steps would copy a large frame hundreds
+/// of times where the system cannot move its pages.
+fn ahead(arrived: usize) -> usize {
+    arrived.clamp(SCRATCH_BYTES, STEP_BYTES).max(arrived / 8)
+}
 
 /// How large frames may be, header not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +117,7 @@ impl Decoder {
         if let Some(Large { bytes, total }) = &mut self.large {
             let missing = *total - bytes.len();
             if bytes.len() == bytes.capacity() {
-                bytes.reserve_exact(missing.min(STEP_BYTES));
+                bytes.reserve_exact(missing.min(ahead(bytes.len())));
             }
             let room = missing.min(bytes.capacity() - bytes.len());
             return bytes.limit(room);
@@ -168,7 +176,7 @@ impl Decoder {
             return Ok(frame);
         }
         if total > SCRATCH_BYTES {
-            let mut bytes = Vec::with_capacity(total.min(waiting.len() + STEP_BYTES));
+            let mut bytes = Vec::with_capacity(total.min(waiting.len() + ahead(waiting.len())));
             bytes.extend_from_slice(waiting);
             self.scratch.clear();
             self.start = 0;
@@ -270,7 +278,7 @@ mod tests {
         };
         assert_eq!(feed(&mut decoder, &header.encode()), Ok(Vec::new()));
         assert!(!decoder.is_between_frames());
-        assert!(decoder.held_bytes() <= STEP_BYTES + SCRATCH_BYTES + HEADER_BYTES);
+        assert!(decoder.held_bytes() <= 2 * SCRATCH_BYTES + HEADER_BYTES);
     }
 
     #[test]

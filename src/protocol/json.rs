@@ -11,6 +11,9 @@ use thiserror::Error;
 pub const MAX_DEPTH: usize = 128;
 /// How many digits an integer may have: Python 3.11's own limit, past which reading one raises.
 pub const MAX_INTEGER_DIGITS: usize = 4300;
+/// How many members an object may have that is taken apart. A client has a dozen attributes, and a
+/// member takes 30 times the memory of its shortest text.
+pub const MAX_MEMBERS: usize = 65_536;
 
 /// Why a text is not what Python's `json` module reads. Positions are byte offsets.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -29,6 +32,9 @@ pub enum JsonError {
     /// An integer longer than [`MAX_INTEGER_DIGITS`].
     #[error("an integer of more than {MAX_INTEGER_DIGITS} digits at byte {0}")]
     Digits(usize),
+    /// More members than [`MAX_MEMBERS`].
+    #[error("more than {MAX_MEMBERS} members")]
+    Members,
     /// A member's name is not valid Unicode: half a surrogate pair.
     #[error("a name with half a surrogate pair at byte {0}")]
     Name(usize),
@@ -43,7 +49,11 @@ pub fn object(text: &str) -> Result<Vec<(String, &str)>, JsonError> {
     let mut members = Vec::new();
     scanner.space();
     scanner.members(0, |name, value| {
+        if members.len() == MAX_MEMBERS {
+            return Err(JsonError::Members);
+        }
         members.push((name, value));
+        Ok(())
     })?;
     scanner.space();
     if scanner.at == text.len() {
@@ -128,7 +138,7 @@ impl<'a> Scanner<'a> {
     fn members(
         &mut self,
         depth: usize,
-        mut each: impl FnMut(String, &'a str),
+        mut each: impl FnMut(String, &'a str) -> Result<(), JsonError>,
     ) -> Result<(), JsonError> {
         if !self.take(b'{') {
             return Err(self.expected("an object"));
@@ -149,7 +159,7 @@ impl<'a> Scanner<'a> {
             self.space();
             let start = self.at;
             self.value(depth + 1)?;
-            each(name, self.since(start));
+            each(name, self.since(start))?;
             if self.end_of_list(b'}')? {
                 return Ok(());
             }
@@ -174,7 +184,7 @@ impl<'a> Scanner<'a> {
             return Err(JsonError::Depth(self.at));
         }
         match self.peek() {
-            Some(b'{') => self.members(depth, |_, _| ()),
+            Some(b'{') => self.members(depth, |_, _| Ok(())),
             Some(b'[') => {
                 self.at += 1;
                 self.space();
@@ -360,6 +370,13 @@ mod tests {
             value(&"9".repeat(MAX_INTEGER_DIGITS + 1)),
             Err(JsonError::Digits(_))
         ));
+    }
+
+    #[test]
+    fn members_are_bounded() {
+        let members = |count: usize| format!("{{\"a\": 1{}}}", ", \"b\": 2".repeat(count - 1));
+        assert!(object(&members(MAX_MEMBERS)).is_ok());
+        assert_eq!(object(&members(MAX_MEMBERS + 1)), Err(JsonError::Members));
     }
 
     #[test]

@@ -11,6 +11,8 @@ use tokio::sync::watch;
 
 /// How much is kept for peers who are behind.
 const KEPT_BYTES: usize = 8 << 20;
+/// What a piece takes in memory besides its bytes, about.
+const PIECE_BYTES: usize = 64;
 /// How much one read gives at most, but for a single larger piece.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -52,11 +54,14 @@ impl Bulletin {
     pub(super) fn post(&self, piece: Bytes) {
         let next = {
             let mut inner = self.inner.lock();
-            inner.bytes += piece.len();
+            inner.bytes += PIECE_BYTES + piece.len();
             inner.pieces.push_back(piece);
             inner.next += 1;
             while inner.pieces.len() > 1 && inner.bytes > KEPT_BYTES {
-                inner.bytes -= inner.pieces.pop_front().map_or(0, |oldest| oldest.len());
+                inner.bytes -= inner
+                    .pieces
+                    .pop_front()
+                    .map_or(0, |oldest| PIECE_BYTES + oldest.len());
             }
             inner.next
         };
@@ -125,7 +130,7 @@ mod tests {
     fn what_is_kept_is_bounded() {
         let bulletin = Bulletin::new();
         for _ in 0..20 {
-            bulletin.post(vec![0; KEPT_BYTES / 4].into());
+            bulletin.post(vec![0; KEPT_BYTES / 4 - PIECE_BYTES].into());
         }
         assert_eq!(bulletin.read(0, u64::MAX), News::Missed);
         assert!(matches!(bulletin.read(16, u64::MAX), News::Since(news, 17) if news.len() == 1));

@@ -40,9 +40,10 @@ impl Delivery {
 
     /// Appends what the peer gets next to `out`, a bounded amount. `false` when there was nothing.
     pub(super) fn gather(&mut self, out: &mut VecDeque<Bytes>) -> bool {
-        let mut any = false;
+        let (mut any, mut gathered) = (false, 0);
         while let Some(reply) = self.outbox.take_reply() {
             any = true;
+            let counted = out.len();
             match reply {
                 Reply::Frame(frame) => out.push_back(frame),
                 Reply::Rooms => {
@@ -56,7 +57,8 @@ impl Delivery {
                     out.push_back(list);
                 }
             }
-            if out.iter().map(Bytes::len).sum::<usize>() >= GATHER_BYTES {
+            gathered += out.iter().skip(counted).map(Bytes::len).sum::<usize>();
+            if gathered >= GATHER_BYTES {
                 return true;
             }
         }

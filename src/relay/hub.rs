@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::PeerId;
 use super::bulletin::Bulletin;
-use super::limits::{ERROR_TEXT_BYTES, Limits, ROOM_NAME_BYTES};
+use super::limits::{ERROR_TEXT_BYTES, LOG_LINES, Limits, ROOM_NAME_BYTES};
 use super::log::{Figures, Keep, Log};
 use super::outbox::{Member, Outbox, Reply};
 use crate::protocol::{
@@ -38,6 +38,9 @@ struct State {
     next_peer: u64,
     peers: BTreeMap<PeerId, Peer>,
     rooms: BTreeMap<String, Room>,
+    /// What the attributes that clients and rooms were given take.
+    clients_bytes: usize,
+    rooms_bytes: usize,
     /// Gone since the last telling, and known to others.
     gone_clients: Vec<String>,
     /// Gone since the last telling.
@@ -52,16 +55,22 @@ struct Peer {
     client_id: String,
     /// All of them, the relay's own included.
     attributes: Attributes,
+    /// What they took when the client set them last.
+    bytes: usize,
     room: Option<String>,
     outbox: Arc<Outbox>,
     /// Others have been told that it is there.
     told: bool,
+    /// Lines that the log has taken about it.
+    log_lines: u32,
 }
 
 #[derive(Debug)]
 struct Room {
     /// All but the figures.
     attributes: Attributes,
+    /// What they took when they were set last.
+    bytes: usize,
     log: Arc<Log>,
     members: BTreeSet<PeerId>,
     joinable: bool,
@@ -126,9 +135,11 @@ impl Hub {
         let peer = Peer {
             client_id: client_id.clone(),
             attributes,
+            bytes: 0,
             room: None,
             outbox: Arc::clone(&outbox),
             told: false,
+            log_lines: 0,
         };
         state.peers.insert(id, peer);
         state.changed_clients.entry(id).or_default();
@@ -148,10 +159,11 @@ impl Hub {
         let mut state = self.state.lock();
         state.leave_room(id);
         state.changed_clients.remove(&id);
-        if let Some(peer) = state.peers.remove(&id)
-            && peer.told
-        {
-            state.gone_clients.push(peer.client_id);
+        if let Some(peer) = state.peers.remove(&id) {
+            state.clients_bytes -= peer.bytes;
+            if peer.told {
+                state.gone_clients.push(peer.client_id);
+            }
         }
         drop(state);
         self.changed.notify_one();
@@ -161,8 +173,7 @@ impl Hub {
     pub(super) fn handle(&self, id: PeerId, message: ClientMessage) {
         let mut state = self.state.lock();
         if let Err(refusal) = self.apply(&mut state, id, message) {
-            tracing::info!("refused: {refusal}");
-            state.reply(id, &RelayMessage::SendError(refusal));
+            state.refuse(id, refusal);
         }
         drop(state);
         self.changed.notify_one();
@@ -181,9 +192,15 @@ impl Hub {
 
     /// A sentence to one peer about something it sent.
     pub(super) fn refuse(&self, id: PeerId, refusal: Refusal) {
-        self.state
-            .lock()
-            .reply(id, &RelayMessage::SendError(refusal));
+        self.state.lock().refuse(id, refusal);
+    }
+
+    /// Room commands came from a peer that is in no room. It is not told: a Mixer that has just left
+    /// sends what it had gathered.
+    pub(super) fn dropped(&self, id: PeerId, count: usize) {
+        if self.state.lock().may_log(id) {
+            tracing::warn!("{count} room commands outside a room were dropped");
+        }
     }
 
     fn apply(&self, state: &mut State, id: PeerId, message: ClientMessage) -> Result<(), Refusal> {
@@ -193,7 +210,9 @@ impl Hub {
                 let room = state
                     .leave_room(id)
                     .ok_or("You are in no room, so there is none to leave.")?;
-                tracing::info!(room, "left");
+                if state.may_log(id) {
+                    tracing::info!(room, "left");
+                }
                 state.outbox(id).inspect(|outbox| outbox.leave());
                 Ok(())
             }
@@ -208,7 +227,7 @@ impl Hub {
                 Ok(())
             }
             ClientMessage::Content => state.content(id),
-            ClientMessage::DeleteRoom(room) => state.delete_room(&room),
+            ClientMessage::DeleteRoom(room) => state.delete_room(id, &room),
             ClientMessage::SetClientName(name) => {
                 let name = Attributes::default().with_text(attribute::USER_NAME, &name);
                 self.set_client_attributes(state, id, name)
@@ -218,11 +237,13 @@ impl Hub {
             }
             ClientMessage::SetRoomAttributes(room, attributes) => {
                 let attributes = attributes.without(&attribute::OF_ROOMS);
-                state.update_room(&room, attributes, self.limits.attributes_bytes)
+                state.update_room(&room, attributes, |others| {
+                    self.limits.attributes_of_one(others, self.limits.rooms)
+                })
             }
             ClientMessage::SetRoomKeepOpen(room, keep_open) => {
                 let flag = Attributes::default().with_flag(attribute::KEEP_OPEN, keep_open);
-                state.update_room(&room, flag, usize::MAX)?;
+                state.update_room(&room, flag, |_| usize::MAX)?;
                 if let Some(room) = state.rooms.get_mut(&room) {
                     room.keep_open = keep_open;
                 }
@@ -266,16 +287,21 @@ impl Hub {
                 peer.room = Some(name.to_owned());
             }
             outbox.enter(Member::joining(id, name, Arc::clone(&room.log)));
-            tracing::info!(room = name, "joins");
+            if state.may_log(id) {
+                tracing::info!(room = name, "joins");
+            }
         } else {
             let room = self.make_room(state, id, request)?;
             outbox.push(Reply::message(&RelayMessage::JoinRoom(name.to_owned())));
             outbox.push(Reply::message(&RelayMessage::Content));
             outbox.enter(Member::making(id, name, Arc::clone(&room.log)));
+            state.rooms_bytes += room.bytes;
             state.rooms.insert(name.to_owned(), room);
             state.changed_rooms.entry(name.to_owned()).or_default();
             state.move_client(id, Some(name));
-            tracing::info!(room = name, "makes a room");
+            if state.may_log(id) {
+                tracing::info!(room = name, "makes a room");
+            }
         }
         Ok(())
     }
@@ -307,7 +333,11 @@ impl Hub {
             )
             .with_flag(attribute::GENERIC_PROTOCOL, request.generic_protocol)
             .with_flag(attribute::JOINABLE, false);
-        if attributes.size_bytes() > self.limits.attributes_bytes {
+        let bytes = attributes.size_bytes();
+        let allowed = self
+            .limits
+            .attributes_of_one(state.rooms_bytes, self.limits.rooms);
+        if bytes > allowed {
             return Err("The version texts are too long.".to_owned());
         }
         let keep = Keep {
@@ -316,6 +346,7 @@ impl Hub {
         };
         Ok(Room {
             attributes,
+            bytes,
             log: Arc::new(Log::new(keep)),
             members: BTreeSet::from([id]),
             joinable: false,
@@ -334,7 +365,13 @@ impl Hub {
             return Ok(());
         };
         let new = new.without(&attribute::OF_CLIENTS);
-        let changed = update(&mut peer.attributes, new, self.limits.attributes_bytes)?;
+        let others = state.clients_bytes - peer.bytes;
+        let allowed = self
+            .limits
+            .attributes_of_one(others, self.limits.connections);
+        let changed = update(&mut peer.attributes, new, allowed)?;
+        peer.bytes = peer.attributes.size_bytes();
+        state.clients_bytes = others + peer.bytes;
         state.client_changed(id, &changed);
         Ok(())
     }
@@ -347,10 +384,10 @@ impl Hub {
             .iter()
             .map(|(name, room)| (name.clone(), room.whole()))
             .collect();
-        (
-            RelayMessage::ListRooms(rooms).encode().into_wire(),
-            self.bulletin.head(),
-        )
+        let head = self.bulletin.head();
+        // A list may be long, and nobody has to wait while it is written out.
+        drop(state);
+        (RelayMessage::ListRooms(rooms).encode().into_wire(), head)
     }
 
     /// All clients as a LIST_CLIENTS frame, and the news that it holds already.
@@ -361,9 +398,11 @@ impl Hub {
             .values()
             .map(|peer| (peer.client_id.clone(), peer.attributes.clone()))
             .collect();
+        let head = self.bulletin.head();
+        drop(state);
         (
             RelayMessage::ListClients(clients).encode().into_wire(),
-            self.bulletin.head(),
+            head,
         )
     }
 
@@ -424,8 +463,10 @@ impl Room {
             let ours = self.attributes.text(attribute).unwrap_or_default();
             if ours != *theirs {
                 return Err(format!(
-                    "The room “{name}” was made with {program} {ours}, and you have {program} {theirs}. \
-                     Use the same version, or make the room with the version check off."
+                    "The room “{name}” was made with {program} {}, and you have {program} {}. \
+                     Use the same version, or make the room with the version check off.",
+                    shown(&ours),
+                    shown(theirs)
                 ));
             }
         }
@@ -442,6 +483,30 @@ impl State {
         if let Some(outbox) = self.outbox(id) {
             outbox.push(Reply::message(message));
         }
+    }
+
+    /// Says no to a peer.
+    fn refuse(&mut self, id: PeerId, refusal: Refusal) {
+        if self.may_log(id) {
+            // As a field, so that line breaks and escapes in a name are written as such.
+            tracing::info!(reason = refusal, "refused");
+        }
+        self.reply(id, &RelayMessage::SendError(refusal));
+    }
+
+    /// Whether the log takes another line about a peer.
+    fn may_log(&mut self, id: PeerId) -> bool {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return false;
+        };
+        if peer.log_lines == LOG_LINES {
+            return false;
+        }
+        peer.log_lines += 1;
+        if peer.log_lines == LOG_LINES {
+            tracing::warn!("{LOG_LINES} lines about this connection; no more until it ends");
+        }
+        peer.log_lines < LOG_LINES
     }
 
     fn client_changed(&mut self, id: PeerId, changed: &Attributes) {
@@ -468,16 +533,20 @@ impl State {
         let room = self.rooms.get_mut(&name)?;
         room.members.remove(&id);
         if room.members.is_empty() && !(room.keep_open && room.joinable) {
-            self.end_room(&name);
+            self.end_room(id, &name);
         }
         Some(name)
     }
 
-    fn end_room(&mut self, name: &str) {
+    fn end_room(&mut self, by: PeerId, name: &str) {
         self.changed_rooms.remove(name);
-        if self.rooms.remove(name).is_some() {
-            // Told even when nobody was told of the room yet: its maker knows it, and waits for this.
-            self.gone_rooms.push(name.to_owned());
+        let Some(room) = self.rooms.remove(name) else {
+            return;
+        };
+        self.rooms_bytes -= room.bytes;
+        // Told even when nobody was told of the room yet: its maker knows it, and waits for this.
+        self.gone_rooms.push(name.to_owned());
+        if self.may_log(by) {
             tracing::info!(room = name, "the room ends");
         }
     }
@@ -497,11 +566,11 @@ impl State {
         self.update_room(
             &name,
             Attributes::default().with_flag(attribute::JOINABLE, true),
-            usize::MAX,
+            |_| usize::MAX,
         )
     }
 
-    fn delete_room(&mut self, name: &str) -> Result<(), Refusal> {
+    fn delete_room(&mut self, id: PeerId, name: &str) -> Result<(), Refusal> {
         let room = self.rooms.get(name).ok_or_else(|| no_room(name))?;
         if !room.members.is_empty() {
             return Err(format!(
@@ -509,13 +578,22 @@ impl State {
                 room.members.len()
             ));
         }
-        self.end_room(name);
+        self.end_room(id, name);
         Ok(())
     }
 
-    fn update_room(&mut self, name: &str, new: Attributes, limit: usize) -> Result<(), Refusal> {
+    /// `allowed` says what the room's attributes may take, given what those of the others do.
+    fn update_room(
+        &mut self,
+        name: &str,
+        new: Attributes,
+        allowed: impl FnOnce(usize) -> usize,
+    ) -> Result<(), Refusal> {
         let room = self.rooms.get_mut(name).ok_or_else(|| no_room(name))?;
-        let changed = update(&mut room.attributes, new, limit)?;
+        let others = self.rooms_bytes - room.bytes;
+        let changed = update(&mut room.attributes, new, allowed(others))?;
+        room.bytes = room.attributes.size_bytes();
+        self.rooms_bytes = others + room.bytes;
         let names = changed.iter().map(|(name, _)| name.to_owned());
         self.changed_rooms
             .entry(name.to_owned())
@@ -576,9 +654,12 @@ impl State {
 }
 
 fn no_room(name: &str) -> Refusal {
-    // A name that could not be a room's may be a megabyte long.
-    let shown: String = name.chars().take(ROOM_NAME_BYTES).collect();
-    format!("There is no room “{shown}”.")
+    format!("There is no room “{}”.", shown(name))
+}
+
+/// What a peer said, as far as it fits into a sentence: it may be megabytes long.
+fn shown(text: &str) -> String {
+    text.chars().take(ROOM_NAME_BYTES).collect()
 }
 
 fn with_figures(attributes: Attributes, figures: Figures) -> Attributes {

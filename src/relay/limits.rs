@@ -20,10 +20,11 @@ pub struct Limits {
     pub connections: usize,
     /// Rooms at the same time.
     pub rooms: usize,
-    /// Bytes of answers that may wait for one peer to read them. More ends its connection. A room's
+    /// Bytes of memory, about, that answers may take which wait for one peer to read them. More ends its connection. A room's
     /// history is not counted: it waits in the room, once for all.
     pub pending_bytes: usize,
-    /// Bytes of attributes that one client or room may have.
+    /// Bytes of memory that the attributes of one client or room may take, about. All clients
+    /// together, and all rooms, get a quarter of `control_bytes`, as a list of them is one message.
     pub attributes_bytes: usize,
     /// Seconds from connecting to the first whole message.
     pub handshake_seconds: u64,
@@ -32,7 +33,8 @@ pub struct Limits {
     /// Seconds that a peer may take nothing at all of what waits for it. A Blender that renders does
     /// not read, so this is long.
     pub write_seconds: u64,
-    /// Bytes of a room's live-only commands kept for members who are behind.
+    /// Bytes of memory that a room's live-only commands may take, about, while they are kept for
+    /// members who are behind.
     pub live_bytes: usize,
     /// Seconds that a room's live-only commands are kept for members who are behind.
     pub live_seconds: u64,
@@ -60,12 +62,27 @@ impl Default for Limits {
 pub(super) const ROOM_NAME_BYTES: usize = 255;
 /// Longest text of a SEND_ERROR that is passed on to everybody, in bytes.
 pub(super) const ERROR_TEXT_BYTES: usize = 4096;
+/// Lines that the log takes about one connection, besides its start and end: a peer must not be able
+/// to fill the disk with what it does wrong.
+pub(super) const LOG_LINES: u32 = 200;
 /// How often changes of clients and rooms are told at most.
 pub(super) const TELL_EVERY: Duration = Duration::from_millis(100);
 /// How long a peer that has to go may take to read what it still gets.
 pub(super) const DRAIN: Duration = Duration::from_secs(1);
 
 impl Limits {
+    /// What somebody's attributes may take while those of all others of its sort take `others`: what
+    /// these leave, but always a fair share, so that a few cannot take everybody's place. Of a list's
+    /// bytes, a quarter goes by this to the first, another to the shares, and the rest is for the
+    /// relay's own attributes.
+    pub(super) fn attributes_of_one(&self, others: usize, sharers: usize) -> usize {
+        let whole = usize::try_from(self.control_bytes / 4).unwrap_or(usize::MAX);
+        whole
+            .saturating_sub(others)
+            .max(whole / sharers.max(1))
+            .min(self.attributes_bytes)
+    }
+
     pub(super) fn frames(&self) -> FrameLimits {
         FrameLimits {
             command_bytes: self.command_bytes,

@@ -27,6 +27,9 @@ const BATCH_ENTRIES: usize = 4 * BATCH_FRAMES;
 /// Bytes that one read gives at most, but for a single larger frame.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// What an entry takes in memory besides its frame's bytes, about. The smallest frame has 14.
+const ENTRY_BYTES: usize = 128;
+
 /// A position in a room's log. Numbers only grow, and some are skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Seq(u64);
@@ -39,7 +42,13 @@ struct Entry {
     at: Instant,
 }
 
-/// How much of the live list is kept for members who are behind.
+impl Entry {
+    fn memory_bytes(&self) -> usize {
+        self.frame.wire_len() + ENTRY_BYTES
+    }
+}
+
+/// How much of the live list is kept for members who are behind: bytes of memory, and age.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keep {
     pub(super) bytes: usize,
@@ -200,7 +209,7 @@ impl Inner {
             at,
         };
         if entry.frame.kind().is_ephemeral() {
-            self.live_bytes += entry.frame.wire_len();
+            self.live_bytes += entry.memory_bytes();
             self.live.push_back(entry);
             return;
         }
@@ -211,7 +220,7 @@ impl Inner {
             && let Some(old) = self.kept.pop_back()
         {
             self.kept_bytes -= old.frame.wire_len() as u64;
-            self.live_bytes += old.frame.wire_len();
+            self.live_bytes += old.memory_bytes();
             let place = self.live.partition_point(|other| other.seq < old.seq);
             self.live.insert(place, old);
         }
@@ -223,7 +232,7 @@ impl Inner {
         while let Some(oldest) = self.live.pop_front_if(|oldest| {
             self.live_bytes > keep.bytes || now.saturating_duration_since(oldest.at) > keep.age
         }) {
-            self.live_bytes -= oldest.frame.wire_len();
+            self.live_bytes -= oldest.memory_bytes();
         }
     }
 }
@@ -375,7 +384,7 @@ mod tests {
     fn live_commands_are_forgotten_by_age_and_by_size() {
         let start = Instant::now();
         let log = Log::new(Keep {
-            bytes: 50,
+            bytes: 2 * (18 + ENTRY_BYTES),
             age: Duration::from_secs(30),
         });
         log.append(A, (0..10).map(|_| Frame::new(Kind::FRAME, &[0; 4])), start);

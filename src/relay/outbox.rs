@@ -15,8 +15,10 @@ use crate::protocol::RelayMessage;
 /// frames before LEAVE_ROOM are those of a relay that queues. A longer rest is dropped: to leave is
 /// the way to stop a long join.
 const LEAVING_BYTES: usize = 1 << 20;
-/// What an answer that is made when it is written counts for while it waits.
-const LIST_WAITING_BYTES: usize = 64;
+/// … and if it is found within this many reads: one may have sent much that one does not get oneself.
+const LEAVING_READS: usize = 512;
+/// What an answer takes in memory while it waits, besides its bytes, about.
+const REPLY_BYTES: usize = 96;
 
 /// An answer that waits for its peer.
 #[derive(Debug)]
@@ -36,8 +38,8 @@ impl Reply {
 
     fn waiting_bytes(&self) -> usize {
         match self {
-            Self::Frame(bytes) => bytes.len(),
-            Self::Rooms | Self::Clients => LIST_WAITING_BYTES,
+            Self::Frame(bytes) => REPLY_BYTES + bytes.len(),
+            Self::Rooms | Self::Clients => REPLY_BYTES,
         }
     }
 }
@@ -131,13 +133,18 @@ impl Member {
 
     /// All that is left, if it is little.
     fn rest(mut self) -> Option<VecDeque<Bytes>> {
-        let mut rest = VecDeque::new();
-        while self.take(&mut rest) != Taken::Nothing {
-            if rest.iter().map(Bytes::len).sum::<usize>() > LEAVING_BYTES {
+        let (mut rest, mut bytes) = (VecDeque::new(), 0);
+        for _ in 0..LEAVING_READS {
+            let counted = rest.len();
+            if self.take(&mut rest) == Taken::Nothing {
+                return Some(rest);
+            }
+            bytes += rest.iter().skip(counted).map(Bytes::len).sum::<usize>();
+            if bytes > LEAVING_BYTES {
                 return None;
             }
         }
-        Some(rest)
+        None
     }
 }
 

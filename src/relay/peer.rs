@@ -116,7 +116,7 @@ pub(super) async fn run<R, W>(
         id,
     };
 
-    let end = {
+    let told = {
         let mut writing = pin!(write_loop(&mut writer, delivery, &hub, &outbox));
         let end = tokio::select! {
             end = read_loop(&mut reader, &hub, &outbox, id) => end,
@@ -130,15 +130,15 @@ pub(super) async fn run<R, W>(
         } else {
             tracing::warn!("disconnected: {end}");
         }
-        if !matches!(end, End::Write(_)) {
-            outbox.close(end.farewell());
-            if timeout(DRAIN, &mut writing).await.is_err() {
-                tracing::debug!("it did not take its last words");
-            }
+        if matches!(end, End::Write(_)) {
+            return;
         }
-        end
+        outbox.close(end.farewell());
+        let told = matches!(timeout(DRAIN, &mut writing).await, Ok(Ok(())));
+        told && !matches!(end, End::Closed)
     };
-    if !matches!(end, End::Closed | End::Write(_)) {
+    // Who did not take its last words in time has none on their way.
+    if told {
         linger(&mut reader, &mut writer).await;
     }
 }
@@ -200,10 +200,7 @@ fn append(hub: &Hub, log: Option<&Log>, id: PeerId, commands: &mut Vec<Frame>) {
         return;
     }
     let Some(log) = log else {
-        tracing::warn!(
-            "{} room commands outside a room were dropped",
-            commands.len()
-        );
+        hub.dropped(id, commands.len());
         commands.clear();
         return;
     };
@@ -215,10 +212,7 @@ fn append(hub: &Hub, log: Option<&Log>, id: PeerId, commands: &mut Vec<Frame>) {
 fn control(hub: &Hub, id: PeerId, frame: &Frame) {
     match ClientMessage::decode(frame) {
         Ok(message) => hub.handle(id, message),
-        Err(error) => {
-            tracing::warn!("{} was not understood: {error}", frame.kind());
-            hub.refuse(id, format!("{} was not understood: {error}.", frame.kind()));
-        }
+        Err(error) => hub.refuse(id, format!("{} was not understood: {error}.", frame.kind())),
     }
 }
 

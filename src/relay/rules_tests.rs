@@ -212,13 +212,13 @@ fn values_that_are_not_json_survive() {
 #[test]
 fn too_many_attributes_are_refused_and_the_old_stay() {
     let hub = Arc::new(Hub::new(Limits {
-        attributes_bytes: 200,
+        attributes_bytes: 1000,
         ..Limits::default()
     }));
     let mut a = Client::new(&hub, 1);
     a.set(r#"{"x": 1}"#);
     a.got();
-    a.set(&format!("{{\"x\": \"{}\"}}", "y".repeat(200)));
+    a.set(&format!("{{\"x\": \"{}\"}}", "y".repeat(1000)));
     assert!(a.error().contains("too large"));
     a.say(ClientMessage::ListClients);
     let messages = a.messages();

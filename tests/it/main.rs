@@ -8,10 +8,13 @@
     clippy::cast_possible_truncation
 )]
 
+mod bad_input;
 mod blender;
 mod cli;
 mod common;
+mod decoder;
 mod session;
+mod shutdown;
 mod tidy;
 mod traffic;
 mod transcripts;

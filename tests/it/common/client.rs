@@ -151,7 +151,11 @@ impl Client {
     pub(crate) async fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
         let reading = async {
             while !done(self) {
-                assert!(!self.closed, "closed before {what}: {:?}", self.errors());
+                assert!(
+                    !self.closed,
+                    "closed before {what}: {:?}",
+                    self.errors().last()
+                );
                 self.read_one().await;
             }
         };

@@ -1,7 +1,9 @@
 //! What the tests share: a relay on a free port, a client that knows nothing of the library's own
 //! reading and writing, and recordings of real Blenders.
 
+pub(crate) mod arena;
 pub(crate) mod client;
+pub(crate) mod meter;
 pub(crate) mod recording;
 
 use std::future::Future;
