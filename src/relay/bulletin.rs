@@ -1,7 +1,9 @@
-//! News for all peers: changed attributes, who and what is gone. One list, read with cursors.
+//! News for all peers: who and what is gone, changed attributes. One list, read with cursors.
 //!
-//! A peer that falls further behind than [`KEPT_BYTES`] is given fresh lists of clients and rooms
-//! instead of what it missed: presence is latest-value state, so nothing is lost by that.
+//! A peer that falls further behind than [`KEPT_BYTES`] (a Blender that renders reads nothing for
+//! minutes) is told who and what is gone since, which is kept much longer, and is given fresh lists
+//! instead of the changes: presence is latest-value state, so nothing is lost by that. Lists alone
+//! would not do, as Mixer never takes anything out of its mirror that it is not told to be gone.
 
 use std::collections::VecDeque;
 
@@ -11,8 +13,10 @@ use tokio::sync::watch;
 
 /// How much is kept for peers who are behind.
 const KEPT_BYTES: usize = 8 << 20;
+/// How much is kept of who and what is gone, for peers who are further behind: some 40,000 of them.
+const GONE_BYTES: usize = 4 << 20;
 /// What a piece takes in memory besides its bytes, about.
-const PIECE_BYTES: usize = 64;
+const PIECE_BYTES: usize = 96;
 /// How much one read gives at most, but for a single larger piece.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -28,9 +32,27 @@ pub(super) struct Bulletin {
 #[derive(Debug, Default)]
 struct Inner {
     /// Numbers are consecutive; the last one is `next - 1`.
-    pieces: VecDeque<Bytes>,
-    next: u64,
+    pieces: VecDeque<Piece>,
     bytes: usize,
+    next: u64,
+    /// Who and what was gone in older pieces, by their numbers.
+    gone: VecDeque<(u64, Bytes)>,
+    gone_bytes: usize,
+}
+
+/// A piece of news: whole frames, either part may be empty.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Piece {
+    /// Who and what is gone.
+    pub(super) gone: Bytes,
+    /// Everything else.
+    pub(super) rest: Bytes,
+}
+
+impl Piece {
+    fn len(&self) -> usize {
+        PIECE_BYTES + self.gone.len() + self.rest.len()
+    }
 }
 
 /// What one read gave.
@@ -38,8 +60,8 @@ struct Inner {
 pub(super) enum News {
     /// What came since, perhaps nothing, and where to read on.
     Since(Vec<Bytes>, u64),
-    /// Too much came since to be kept.
-    Missed,
+    /// Too much came since to be kept: who and what is gone since. All else is in fresh lists.
+    Missed(Vec<Bytes>),
 }
 
 impl Bulletin {
@@ -50,19 +72,14 @@ impl Bulletin {
         }
     }
 
-    /// Appends a piece of news: whole frames.
-    pub(super) fn post(&self, piece: Bytes) {
+    /// Appends a piece of news.
+    pub(super) fn post(&self, piece: Piece) {
         let next = {
             let mut inner = self.inner.lock();
-            inner.bytes += PIECE_BYTES + piece.len();
+            inner.bytes += piece.len();
             inner.pieces.push_back(piece);
             inner.next += 1;
-            while inner.pieces.len() > 1 && inner.bytes > KEPT_BYTES {
-                inner.bytes -= inner
-                    .pieces
-                    .pop_front()
-                    .map_or(0, |oldest| PIECE_BYTES + oldest.len());
-            }
+            inner.forget();
             inner.next
         };
         self.head.send_replace(next);
@@ -81,12 +98,14 @@ impl Bulletin {
     /// Reads from `cursor` on, but not past `until`.
     pub(super) fn read(&self, cursor: u64, until: u64) -> News {
         let inner = self.inner.lock();
-        let first = inner.next - inner.pieces.len() as u64;
         let Some(skip) = cursor
-            .checked_sub(first)
+            .checked_sub(inner.first())
             .and_then(|skip| usize::try_from(skip).ok())
         else {
-            return News::Missed;
+            let old = inner.gone.iter().filter(|(number, _)| *number >= cursor);
+            let kept = inner.pieces.iter().map(|piece| &piece.gone);
+            let gone = old.map(|(_, gone)| gone).chain(kept);
+            return News::Missed(gone.filter(|gone| !gone.is_empty()).cloned().collect());
         };
         let (mut news, mut bytes, mut cursor) = (Vec::new(), 0, cursor);
         for piece in inner.pieces.iter().skip(skip) {
@@ -95,9 +114,39 @@ impl Bulletin {
             }
             bytes += piece.len();
             cursor += 1;
-            news.push(piece.clone());
+            let parts = [&piece.gone, &piece.rest];
+            news.extend(parts.into_iter().filter(|part| !part.is_empty()).cloned());
         }
         News::Since(news, cursor)
+    }
+}
+
+impl Inner {
+    /// The number of the oldest piece that is there whole.
+    fn first(&self) -> u64 {
+        self.next - self.pieces.len() as u64
+    }
+
+    fn forget(&mut self) {
+        while self.pieces.len() > 1 && self.bytes > KEPT_BYTES {
+            let number = self.first();
+            let Some(oldest) = self.pieces.pop_front() else {
+                return;
+            };
+            self.bytes -= oldest.len();
+            if !oldest.gone.is_empty() {
+                self.gone_bytes += PIECE_BYTES + oldest.gone.len();
+                // Of its own size: a part would hold the whole in memory.
+                let gone = Bytes::copy_from_slice(&oldest.gone);
+                self.gone.push_back((number, gone));
+            }
+        }
+        while self.gone_bytes > GONE_BYTES {
+            let Some((_, oldest)) = self.gone.pop_front() else {
+                return;
+            };
+            self.gone_bytes -= PIECE_BYTES + oldest.len();
+        }
     }
 }
 
@@ -105,21 +154,33 @@ impl Bulletin {
 mod tests {
     use super::*;
 
+    fn changed(text: &str) -> Piece {
+        Piece {
+            rest: Bytes::copy_from_slice(text.as_bytes()),
+            ..Piece::default()
+        }
+    }
+
+    fn large(gone: &str) -> Piece {
+        let size = KEPT_BYTES / 4 - PIECE_BYTES - gone.len();
+        Piece {
+            gone: Bytes::copy_from_slice(gone.as_bytes()),
+            rest: vec![0; size].into(),
+        }
+    }
+
+    fn texts(texts: &[&str]) -> Vec<Bytes> {
+        let bytes = texts.iter().map(|text| text.as_bytes());
+        bytes.map(Bytes::copy_from_slice).collect()
+    }
+
     #[test]
     fn everybody_reads_at_their_own_pace() {
         let bulletin = Bulletin::new();
         for text in ["a", "b", "c"] {
-            bulletin.post(Bytes::from(text));
+            bulletin.post(changed(text));
         }
-        let since = |texts: &[&str], cursor| {
-            News::Since(
-                texts
-                    .iter()
-                    .map(|text| Bytes::copy_from_slice(text.as_bytes()))
-                    .collect(),
-                cursor,
-            )
-        };
+        let since = |some: &[&str], cursor| News::Since(texts(some), cursor);
         assert_eq!(bulletin.read(1, u64::MAX), since(&["b", "c"], 3));
         assert_eq!(bulletin.read(1, 2), since(&["b"], 2));
         assert_eq!(bulletin.read(3, u64::MAX), since(&[], 3));
@@ -130,10 +191,28 @@ mod tests {
     fn what_is_kept_is_bounded() {
         let bulletin = Bulletin::new();
         for _ in 0..20 {
-            bulletin.post(vec![0; KEPT_BYTES / 4 - PIECE_BYTES].into());
+            bulletin.post(large(""));
         }
-        assert_eq!(bulletin.read(0, u64::MAX), News::Missed);
+        assert_eq!(bulletin.read(0, u64::MAX), News::Missed(Vec::new()));
         assert!(matches!(bulletin.read(16, u64::MAX), News::Since(news, 17) if news.len() == 1));
         assert!(bulletin.inner.lock().bytes <= KEPT_BYTES);
+    }
+
+    #[test]
+    fn who_is_gone_is_remembered_for_longer() {
+        let bulletin = Bulletin::new();
+        for number in 0..20 {
+            bulletin.post(large(&number.to_string()));
+        }
+        let gone: Vec<_> = (13..20).map(|number| number.to_string()).collect();
+        let gone: Vec<_> = gone.iter().map(String::as_str).collect();
+        assert_eq!(bulletin.read(13, u64::MAX), News::Missed(texts(&gone)));
+        for _ in 0..3 * GONE_BYTES / (KEPT_BYTES / 8) {
+            bulletin.post(Piece {
+                gone: vec![0; KEPT_BYTES / 8].into(),
+                rest: Bytes::new(),
+            });
+        }
+        assert!(bulletin.inner.lock().gone_bytes <= GONE_BYTES);
     }
 }

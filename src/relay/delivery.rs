@@ -88,10 +88,11 @@ impl Delivery {
                 out.extend(pieces);
                 self.news_cursor = cursor;
             }
-            News::Missed => {
+            News::Missed(gone) => {
                 // Lists hold at least what was told by then; what comes after is told on top of them.
                 let (clients, head) = self.hub.list_clients();
                 let (rooms, _) = self.hub.list_rooms();
+                out.extend(gone);
                 out.extend([clients, rooms]);
                 self.news_cursor = head;
             }

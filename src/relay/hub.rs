@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::PeerId;
-use super::bulletin::Bulletin;
+use super::bulletin::{Bulletin, Piece};
 use super::limits::{ERROR_TEXT_BYTES, LOG_LINES, Limits, ROOM_NAME_BYTES};
 use super::log::{Figures, Keep, Log};
 use super::outbox::{Member, Outbox, Reply};
@@ -44,7 +44,7 @@ struct State {
     /// Gone since the last telling, and known to others.
     gone_clients: Vec<String>,
     /// Gone since the last telling.
-    gone_rooms: Vec<String>,
+    gone_rooms: BTreeSet<String>,
     /// Changed since the last telling.
     changed_clients: HashMap<PeerId, BTreeSet<String>>,
     changed_rooms: HashMap<String, BTreeSet<String>>,
@@ -262,8 +262,10 @@ impl Hub {
                         text.len()
                     ));
                 }
-                self.bulletin
-                    .post(RelayMessage::SendError(text).encode().into_wire());
+                self.bulletin.post(Piece {
+                    rest: RelayMessage::SendError(text).encode().into_wire(),
+                    ..Piece::default()
+                });
                 Ok(())
             }
         }
@@ -420,12 +422,12 @@ impl Hub {
     /// that are to be forgotten some time.
     pub(super) fn tell(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
-        let mut piece = BytesMut::new();
-        for message in state.take_news() {
-            piece.extend_from_slice(message.encode().wire());
-        }
-        if !piece.is_empty() {
-            self.bulletin.post(piece.freeze());
+        let piece = Piece {
+            gone: frames(state.take_gone()),
+            rest: frames(state.take_changes()),
+        };
+        if !(piece.gone.is_empty() && piece.rest.is_empty()) {
+            self.bulletin.post(piece);
         }
         let logs: Vec<_> = state
             .rooms
@@ -545,7 +547,7 @@ impl State {
         };
         self.rooms_bytes -= room.bytes;
         // Told even when nobody was told of the room yet: its maker knows it, and waits for this.
-        self.gone_rooms.push(name.to_owned());
+        self.gone_rooms.insert(name.to_owned());
         if self.may_log(by) {
             tracing::info!(room = name, "the room ends");
         }
@@ -602,15 +604,17 @@ impl State {
         Ok(())
     }
 
-    /// What has changed since the last time. What is gone comes first: a name may be there again.
-    fn take_news(&mut self) -> Vec<RelayMessage> {
-        let mut news: Vec<_> = self
-            .gone_clients
-            .drain(..)
-            .map(RelayMessage::ClientDisconnected)
-            .collect();
-        news.extend(self.gone_rooms.drain(..).map(RelayMessage::RoomDeleted));
+    /// Who and what is gone since the last time. Told before the changes: a name may be there again.
+    fn take_gone(&mut self) -> Vec<RelayMessage> {
+        let clients = self.gone_clients.drain(..);
+        let clients = clients.map(RelayMessage::ClientDisconnected);
+        let rooms = std::mem::take(&mut self.gone_rooms);
+        let rooms = rooms.into_iter().map(RelayMessage::RoomDeleted);
+        clients.chain(rooms).collect()
+    }
 
+    /// What has changed since the last time.
+    fn take_changes(&mut self) -> Vec<RelayMessage> {
         let mut changed_rooms = std::mem::take(&mut self.changed_rooms);
         let mut rooms = NamedAttributes::new();
         for (name, room) in &mut self.rooms {
@@ -643,6 +647,7 @@ impl State {
                 clients.insert(peer.client_id.clone(), changed);
             }
         }
+        let mut news = Vec::new();
         if !rooms.is_empty() {
             news.push(RelayMessage::RoomUpdate(rooms));
         }
@@ -651,6 +656,14 @@ impl State {
         }
         news
     }
+}
+
+fn frames(messages: Vec<RelayMessage>) -> Bytes {
+    let mut frames = BytesMut::new();
+    for message in messages {
+        frames.extend_from_slice(message.encode().wire());
+    }
+    frames.freeze()
 }
 
 fn no_room(name: &str) -> Refusal {

@@ -445,11 +445,18 @@ fn room_attributes_are_told_and_the_relays_own_win() {
 fn one_who_missed_too_much_gets_the_lists_instead() {
     let hub = hub();
     let (mut a, b) = (Client::new(&hub, 1), Client::new(&hub, 2));
+    let c = Client::new(&hub, 3);
+    a.got();
+    hub.disconnect(c.admission.id);
     for round in 0..10 {
         b.set(&format!("{{\"x\": \"{}{round}\"}}", "y".repeat(1 << 20)));
         hub.tell(Instant::now());
     }
-    assert_eq!(a.kinds(), [14, 4]);
+    assert_eq!(
+        a.kinds(),
+        [22, 14, 4],
+        "and who is gone: lists take nobody out of a mirror"
+    );
     b.set(r#"{"x": 1}"#);
     assert_eq!(
         a.messages(),
