@@ -11,7 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::back_off::BackOff;
-use super::machine::{Command, Event, Identity, Machine, Membership};
+use super::command::{Command, Identity};
+use super::event::Event;
+use super::machine::Machine;
+use super::membership::Membership;
 use super::why::Why;
 use crate::net::{Connected, FrameReader, Patience, Target, connect, write_frames};
 use crate::protocol::{Frame, FrameLimits, NamedAttributes};

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::command::{Command, Identity};
+use super::event::Event;
+use super::membership::{Membership, Next};
 use crate::protocol::{
     Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes, RelayMessage, WireError,
     attribute,
@@ -10,141 +13,8 @@ use crate::protocol::{
 
 /// What a room made by the launcher says of its versions. Everybody may join it, so it is only shown.
 pub const ANY_VERSION: &str = "any";
-/// How much a client or room of the mirror may hold in all: a relay that sends more is not believed.
+/// Bytes of attributes that all clients and rooms may have: a relay that lists more is not believed.
 const MIRROR_BYTES: usize = 64 << 20;
-
-/// Who we are to others.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Identity {
-    /// The name.
-    pub name: String,
-    /// Red, green, blue, each from 0 to 1.
-    pub color: [f32; 3],
-}
-
-impl Identity {
-    pub(super) fn attributes(&self) -> Attributes {
-        Attributes::default()
-            .with_text(attribute::USER_NAME, &self.name)
-            .with_triple(attribute::USER_COLOR, self.color)
-    }
-}
-
-/// What the user asks of the session.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Command {
-    /// Enter a room that is listed; leaves the present one first.
-    Join(String),
-    /// Leave the room we are in or on the way into.
-    Leave,
-    /// Make an empty room that any version may join, and keep it open; leaves the present one first.
-    Create(String),
-    /// Delete an empty room.
-    Delete(String),
-    /// Say whether a room stays when the last one leaves.
-    SetKeepOpen(String, bool),
-    /// Be somebody else to others.
-    SetIdentity(Identity),
-}
-
-/// Something that happened once.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// We are in a room.
-    Entered(String),
-    /// We are out of a room.
-    Left(String),
-    /// What we asked for was not done: why, as a sentence.
-    Refused(String),
-    /// The relay or somebody connected to it says something went wrong.
-    Told(String),
-    /// Somebody else entered a room.
-    PersonEntered {
-        /// Their name.
-        name: String,
-        /// The room's name.
-        room: String,
-    },
-    /// Somebody else left a room, or is gone.
-    PersonLeft {
-        /// Their name.
-        name: String,
-        /// The room's name.
-        room: String,
-    },
-    /// A room is gone.
-    RoomGone(String),
-    /// A command of the room we are in came by.
-    RoomCommand {
-        /// Its message type.
-        kind: Kind,
-        /// Its bytes, header included.
-        bytes: usize,
-        /// It belongs to the history that was replayed to us, and is not new.
-        replayed: bool,
-    },
-}
-
-/// Our own place among the rooms.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Membership {
-    /// In no room.
-    #[default]
-    Out,
-    /// Making a room; waiting to be asked for its content.
-    Creating {
-        /// Its name.
-        room: String,
-    },
-    /// Asked to join, or receiving the history.
-    Joining {
-        /// Its name.
-        room: String,
-        /// Bytes received.
-        received_bytes: u64,
-        /// Bytes to receive, as the room's attributes said when it began.
-        total_bytes: u64,
-        /// When it began.
-        since: Instant,
-        /// The history has begun to come, so it is no longer refused.
-        begun: bool,
-    },
-    /// In a room.
-    In {
-        /// Its name.
-        room: String,
-    },
-    /// Asked to leave.
-    Leaving {
-        /// Its name.
-        room: String,
-        /// Where to go then.
-        then: Option<Next>,
-    },
-}
-
-/// Where to go after leaving.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Into a listed room.
-    Join(String),
-    /// Into a new room.
-    Create(String),
-}
-
-impl Membership {
-    /// The room we are in, or on the way in or out of.
-    #[must_use]
-    pub fn room(&self) -> Option<&str> {
-        match self {
-            Self::Out => None,
-            Self::Creating { room }
-            | Self::Joining { room, .. }
-            | Self::In { room }
-            | Self::Leaving { room, .. } => Some(room),
-        }
-    }
-}
 
 /// What frames and commands mean to us.
 #[derive(Debug)]

@@ -8,12 +8,18 @@
 //! The launcher holds no scene: what it is sent in a room is counted and dropped.
 
 mod back_off;
+mod command;
 mod driver;
+mod event;
 mod machine;
+mod membership;
 mod transfer;
 mod why;
 
+pub use command::{Command, Identity};
 pub use driver::{Config, Phase, Session, Snapshot};
-pub use machine::{ANY_VERSION, Command, Event, Identity, Membership, person_name};
+pub use event::Event;
+pub use machine::{ANY_VERSION, person_name};
+pub use membership::{Membership, Next};
 pub use transfer::{Progress, TransferError, Transferred, restore, save};
 pub use why::Why;

@@ -10,7 +10,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::machine::{Identity, empty_batch};
+use super::command::Identity;
+use super::machine::empty_batch;
 use super::why::Why;
 use crate::archive::{self, ArchiveError, Ending, Format, Origin};
 use crate::net::{FrameReader, Patience, Target, connect, write_frames};
