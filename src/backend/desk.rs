@@ -276,7 +276,7 @@ impl Desk {
         self.view.failure = None;
         let target = match Target::parse(host, port) {
             Ok(target) => target,
-            Err(error) => return self.fail(target_failure(&error)),
+            Err(error) => return self.fail(target_failure(error)),
         };
         self.view.settings.host = host.trim().to_owned();
         self.view.settings.port = port;
@@ -638,9 +638,9 @@ async fn at(then: Option<Instant>) {
     }
 }
 
-fn target_failure(error: &TargetError) -> Failure {
+fn target_failure(error: TargetError) -> Failure {
     Failure {
-        what: error.to_string(),
+        what: format!("{error}."),
         advice: "Type what your colleague sent you, such as 192.168.0.48 or 192.168.0.48:12800."
             .to_owned(),
     }

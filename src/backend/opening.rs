@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::view::Failure;
-use crate::net::{Bind, Connected, Target, connect};
+use crate::net::{Bind, Connected, Target, TargetError, connect, parse_port};
 use crate::relay::{Limits, Relay, RelayError, bind};
 use crate::session::{Config, Identity, Session, Why};
 
@@ -61,6 +61,24 @@ pub(super) async fn open(
         session: Session::start(config(own), first),
         found_here: false,
     })
+}
+
+/// Reads what is typed into Host: whether it means this computer, and the port it names itself.
+///
+/// # Errors
+/// What is wrong with it, in words that fit beside the field.
+pub fn read_host(typed: &str) -> Result<(bool, Option<u16>), &'static str> {
+    let (host, port) = Target::split(typed).map_err(TargetError::words)?;
+    let target = Target { host, port: 0 };
+    Ok((target.is_local(), port))
+}
+
+/// Reads what is typed into Port.
+///
+/// # Errors
+/// What is wrong with it, in words that fit beside the field.
+pub fn read_port(typed: &str) -> Result<u16, &'static str> {
+    parse_port(typed).map_err(TargetError::words)
 }
 
 /// Starts a relay.

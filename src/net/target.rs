@@ -1,7 +1,7 @@
 //! What a person types to say where a relay is.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use thiserror::Error;
 
@@ -17,18 +17,34 @@ pub struct Target {
     pub port: u16,
 }
 
-/// Why a text does not say where a relay is.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+/// Why a text does not say where a relay is, for the person who typed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{}", self.words())]
 pub enum TargetError {
     /// Nothing was typed.
-    #[error("Type a host name or an address.")]
     Empty,
-    /// The part behind the colon is no port.
-    #[error("“{0}” is not a port. A port is a number from 1 to 65535.")]
-    Port(String),
-    /// The rest is no name and no address.
-    #[error("“{0}” is neither a host name nor an address.")]
-    Host(String),
+    /// The port is no port.
+    Port,
+    /// Digits and dots that are no IPv4 address.
+    Ipv4,
+    /// Colons or brackets that are no IPv6 address.
+    Ipv6,
+    /// Something that no computer can be called.
+    Name,
+}
+
+impl TargetError {
+    /// What is wrong, in words that fit beside a field.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Empty => "Type a host name or an address",
+            Self::Port => "Port is a number from 1 to 65535",
+            Self::Ipv4 => "An address is four numbers from 0 to 255, like 192.168.0.48",
+            Self::Ipv6 => "This is no complete IPv6 address",
+            Self::Name => "A host name has only letters, digits, dots and hyphens",
+        }
+    }
 }
 
 impl Target {
@@ -38,51 +54,35 @@ impl Target {
     /// # Errors
     /// When the text is none of these.
     pub fn parse(text: &str, default_port: u16) -> Result<Self, TargetError> {
+        let (host, port) = Self::split(text)?;
+        let port = port.unwrap_or(default_port);
+        Ok(Self { host, port })
+    }
+
+    /// The host, and the port where the text names one.
+    ///
+    /// # Errors
+    /// When the text is neither name nor address.
+    pub fn split(text: &str) -> Result<(String, Option<u16>), TargetError> {
         let text = text.trim();
-        if text.is_empty() {
-            return Err(TargetError::Empty);
-        }
-        if let Ok(ip) = text.parse::<IpAddr>() {
-            return Ok(Self {
-                host: ip.to_string(),
-                port: default_port,
-            });
-        }
         if let Some(rest) = text.strip_prefix('[') {
-            let (inside, after) = rest
-                .split_once(']')
-                .ok_or_else(|| TargetError::Host(text.to_owned()))?;
+            let (inside, after) = rest.split_once(']').ok_or(TargetError::Ipv6)?;
             let port = match after.strip_prefix(':') {
-                Some(port) => parse_port(port)?,
-                None if after.is_empty() => default_port,
-                None => return Err(TargetError::Host(text.to_owned())),
+                Some(port) => Some(parse_port(port)?),
+                None if after.is_empty() => None,
+                None => return Err(TargetError::Ipv6),
             };
-            if !is_ipv6(inside) {
-                return Err(TargetError::Host(inside.to_owned()));
-            }
-            return Ok(Self {
-                host: inside.to_owned(),
-                port,
-            });
+            return Ok((ipv6(inside)?, port));
         }
-        if is_ipv6(text) {
-            return Ok(Self {
-                host: text.to_owned(),
-                port: default_port,
-            });
+        if text.matches(':').count() > 1 {
+            return Ok((ipv6(text)?, None));
         }
         let (host, port) = match text.split_once(':') {
-            Some((host, port)) => (host.trim_end(), parse_port(port.trim())?),
-            None => (text, default_port),
+            Some((host, port)) => (host.trim_end(), Some(parse_port(port)?)),
+            None => (text, None),
         };
-        if is_host(host) {
-            Ok(Self {
-                host: host.to_owned(),
-                port,
-            })
-        } else {
-            Err(TargetError::Host(host.to_owned()))
-        }
+        check_name(host)?;
+        Ok((host.to_owned(), port))
     }
 
     /// Whether this means the computer it is typed on: `localhost`, `127.0.0.1` or `::1`, the hosts
@@ -105,30 +105,58 @@ impl fmt::Display for Target {
     }
 }
 
-/// An IPv6 address, with or without the zone that a link-local one needs (`fe80::1%eth0`).
-fn is_ipv6(text: &str) -> bool {
-    let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
-    address.parse::<Ipv6Addr>().is_ok()
-        && !zone.is_empty()
-        && zone.chars().all(|c| !c.is_whitespace())
+/// A port as typed.
+///
+/// # Errors
+/// When it is none.
+pub fn parse_port(text: &str) -> Result<u16, TargetError> {
+    let text = text.trim();
+    // The parser would take a sign.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let port = text.parse().ok().filter(|port| digits && *port != 0);
+    port.ok_or(TargetError::Port)
 }
 
-/// A name that can be looked up. Only what no resolver could take is refused here.
-fn is_host(text: &str) -> bool {
+/// An IPv6 address in its short form, with the zone that a link-local one needs (`fe80::1%eth0`).
+fn ipv6(text: &str) -> Result<String, TargetError> {
+    let (address, zone) = match text.split_once('%') {
+        Some((address, zone)) => (address, Some(zone)),
+        None => (text, None),
+    };
+    let address: Ipv6Addr = address.parse().map_err(|_| TargetError::Ipv6)?;
+    match zone {
+        None => Ok(address.to_string()),
+        Some(zone) if zone.is_empty() || zone.contains(char::is_whitespace) => {
+            Err(TargetError::Ipv6)
+        }
+        Some(zone) => Ok(format!("{address}%{zone}")),
+    }
+}
+
+/// Refuses only what no resolver could take.
+fn check_name(name: &str) -> Result<(), TargetError> {
+    if name.is_empty() {
+        return Err(TargetError::Empty);
+    }
+    if name.chars().all(|c| c.is_ascii_digit() || c == '.') {
+        return name
+            .parse::<Ipv4Addr>()
+            .map(drop)
+            .map_err(|_| TargetError::Ipv4);
+    }
+    // Underscores are in no standard, but in many Windows computer names.
     let label = |label: &str| {
         !label.is_empty()
             && label
                 .chars()
                 .all(|c| c.is_alphanumeric() || c == '-' || c == '_')
     };
-    text.len() <= MAX_HOST_BYTES && text.strip_suffix('.').unwrap_or(text).split('.').all(label)
-}
-
-fn parse_port(text: &str) -> Result<u16, TargetError> {
-    text.parse()
-        .ok()
-        .filter(|port| *port != 0)
-        .ok_or_else(|| TargetError::Port(text.to_owned()))
+    let labels = name.strip_suffix('.').unwrap_or(name).split('.');
+    if name.len() <= MAX_HOST_BYTES && labels.into_iter().all(label) {
+        Ok(())
+    } else {
+        Err(TargetError::Name)
+    }
 }
 
 #[cfg(test)]
@@ -164,32 +192,30 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_said_in_words() {
-        assert_eq!(Target::parse("  ", 1), Err(TargetError::Empty));
-        for text in [
-            "host:",
-            "host:0",
-            "host:65536",
-            "host:abc",
-            "[::1]:x",
-            "1.2.3.4:-1",
+        use TargetError::{Empty, Ipv4, Ipv6, Name, Port};
+        for (text, error) in [
+            ("  ", Empty),
+            (":12800", Empty),
+            ("host:", Port),
+            ("host:0", Port),
+            ("host:65536", Port),
+            ("host:+1", Port),
+            ("host:abc", Port),
+            ("[::1]:x", Port),
+            ("1.2.3.4:-1", Port),
+            ("192.168.0", Ipv4),
+            ("192.168.0.300", Ipv4),
+            ("[::1", Ipv6),
+            ("[host]:1", Ipv6),
+            ("[::1]1", Ipv6),
+            ("fe80:::1", Ipv6),
+            ("fe80::1%", Ipv6),
+            ("a b", Name),
+            ("http//x", Name),
+            ("a..b", Name),
+            (&"a".repeat(300), Name),
         ] {
-            assert!(
-                matches!(Target::parse(text, 1), Err(TargetError::Port(_))),
-                "{text}"
-            );
-        }
-        for text in [
-            "a b",
-            "http//x",
-            "[::1",
-            "[host]:1",
-            "[::1]1",
-            "a..b",
-            "-:1 2",
-            "fe80::1%",
-            &"a".repeat(300),
-        ] {
-            assert!(Target::parse(text, 1).is_err(), "{text}");
+            assert_eq!(Target::parse(text, 1), Err(error), "{text}");
         }
     }
 
@@ -199,6 +225,7 @@ mod tests {
             ("LocalHost", true),
             ("127.0.0.1", true),
             ("::1", true),
+            ("[0:0:0:0:0:0:0:1]", true),
             ("127.0.0.2", false),
             ("me", false),
         ] {

@@ -247,7 +247,7 @@ async fn failures_have_words_and_exit_codes() {
         (&["rooms", &free], 3, "Nobody answers"),
         (&["watch", &free, "R"], 3, "Nobody answers"),
         (&["watch", &at, "Nowhere"], 4, "no room “Nowhere”"),
-        (&["rooms", "a b"], 2, "neither a host name nor an address"),
+        (&["rooms", "a b"], 2, "A host name has only"),
         (&["rooms", "host:0"], 2, "1 to 65535"),
         (&["dance"], 2, "dance"),
     ] {
