@@ -13,7 +13,7 @@ use super::compose;
 use super::handle::Remote;
 use super::logging::LogTail;
 use super::opening::{Opened, open, session_failure};
-use super::settings::{MAX_NAME_CHARS, RECENT_HOSTS, Settings};
+use super::settings::{DEFAULT_PORT, MAX_NAME_CHARS, RECENT_HOSTS, Settings};
 use super::settings_file::SettingsFile;
 use super::transfer::{self, Ends};
 use super::view::{
@@ -83,6 +83,8 @@ pub(super) struct Desk {
     transfer: Option<JoinHandle<()>>,
     blender: Option<Installation>,
     blender_folder: PathBuf,
+    /// A notice waits that the window has not been woken for.
+    noticed: bool,
     save_at: Option<Instant>,
     addresses_at: Option<Instant>,
     log_at: Option<Instant>,
@@ -126,6 +128,7 @@ impl Desk {
             transfer: None,
             blender: None,
             blender_folder: place.blender_folder,
+            noticed: false,
             save_at: None,
             addresses_at: None,
             log_at: Some(Instant::now()),
@@ -142,7 +145,7 @@ impl Desk {
             tokio::select! {
                 action = self.remote.actions.recv() => match action {
                     None | Some(Action::Quit) => break,
-                    Some(action) => self.act(action).await,
+                    Some(action) => self.act(action),
                 },
                 () = &mut quit => break,
                 Some(news) = self.news.recv() => self.hear(news),
@@ -169,22 +172,30 @@ impl Desk {
         self.end().await;
     }
 
-    /// Ends in order: leaves the relay, stops our own, writes the settings.
+    /// Ends in order: writes the settings, leaves the relay, stops our own.
     async fn end(mut self) {
-        self.disconnect();
-        while self.ending.join_next().await.is_some() {}
         if self.save_at.is_some() {
             self.save();
-            while self.ending.join_next().await.is_some() {}
         }
+        self.disconnect();
+        while self.ending.join_next().await.is_some() {}
         self.view.quitting = true;
         self.publish();
         tracing::info!("ended");
     }
 
+    /// Shows what is, if it is not what is shown.
     fn publish(&mut self) {
-        self.remote.view.send_replace(Arc::new(self.view.clone()));
-        (self.wake)();
+        let changed = self.remote.view.send_if_modified(|shown| {
+            let changed = **shown != self.view;
+            if changed {
+                *shown = Arc::new(self.view.clone());
+            }
+            changed
+        });
+        if changed || std::mem::take(&mut self.noticed) {
+            (self.wake)();
+        }
     }
 
     fn notice(&mut self, level: Level, text: String) {
@@ -196,6 +207,7 @@ impl Desk {
         {
             tracing::debug!("a notice was dropped: too many wait to be shown");
         }
+        self.noticed = true;
     }
 
     fn fail(&mut self, failure: Failure) {
@@ -203,7 +215,7 @@ impl Desk {
         self.view.failure = Some(failure);
     }
 
-    async fn act(&mut self, action: Action) {
+    fn act(&mut self, action: Action) {
         match action {
             Action::Connect { host, port } => self.connect(&host, port),
             Action::Disconnect => self.disconnect(),
@@ -241,15 +253,13 @@ impl Desk {
 
     fn ask(&mut self, command: Command) {
         self.view.failure = None;
-        let taken = match &self.link {
-            Link::Open { session, .. } => session.command(command),
-            Link::Offline | Link::Opening { .. } => false,
-        };
-        if !taken {
-            self.fail(Failure {
-                what: "There is no connection to a server.".to_owned(),
-                advice: "Press Connect first.".to_owned(),
-            });
+        match &self.link {
+            Link::Open { session, .. } if session.command(command) => {}
+            Link::Open { .. } => self.fail(Failure {
+                what: "Too many requests wait to be answered.".to_owned(),
+                advice: "Wait a moment and try again.".to_owned(),
+            }),
+            Link::Offline | Link::Opening { .. } => self.fail(not_connected()),
         }
     }
 
@@ -264,6 +274,10 @@ impl Desk {
         self.view.settings.name = name.chars().take(MAX_NAME_CHARS).collect();
         self.view.settings.color = color;
         self.save_soon();
+        self.tell_identity();
+    }
+
+    fn tell_identity(&self) {
         if let Link::Open { session, .. } = &self.link
             && !session.command(Command::SetIdentity(self.identity()))
         {
@@ -348,6 +362,8 @@ impl Desk {
                     greeted: false,
                     session: opened.session,
                 };
+                // It may have changed since the session was asked for.
+                self.tell_identity();
             }
             Happened::Opened(Err(failure)) => {
                 self.link = Link::Offline;
@@ -356,7 +372,13 @@ impl Desk {
             }
             Happened::Changed(snapshot) => self.take_in(&snapshot),
             Happened::Event(event) => self.tell(event),
-            Happened::Ended => self.disconnect(),
+            Happened::Ended => {
+                self.disconnect();
+                self.fail(Failure {
+                    what: "The connection ended without a reason.".to_owned(),
+                    advice: "Press Connect again. The log says more.".to_owned(),
+                });
+            }
         }
     }
 
@@ -377,6 +399,10 @@ impl Desk {
                 let failure = session_failure(why, found_here);
                 self.disconnect();
                 return self.fail(failure);
+            }
+            // The server goes on for everybody else, and this connection is back within a second.
+            Phase::Lost { why, .. } if self.relay.is_some() => {
+                tracing::warn!("our own connection to the server here: {why}");
             }
             Phase::Lost { retry_at, why } => {
                 self.view.status = Status::Lost {
@@ -406,7 +432,7 @@ impl Desk {
                     );
                 }
                 if first {
-                    self.remember_host();
+                    self.remember_host(&target);
                 }
             }
         }
@@ -415,12 +441,16 @@ impl Desk {
         self.view.membership = compose::membership(&snapshot.membership);
     }
 
-    fn remember_host(&mut self) {
-        let settings = &mut self.view.settings;
-        let host = settings.host.clone();
-        settings.recent_hosts.retain(|other| *other != host);
-        settings.recent_hosts.insert(0, host);
-        settings.recent_hosts.truncate(RECENT_HOSTS);
+    fn remember_host(&mut self, target: &Target) {
+        let host = if target.port == DEFAULT_PORT {
+            target.host.clone()
+        } else {
+            target.to_string()
+        };
+        let recent = &mut self.view.settings.recent_hosts;
+        recent.retain(|other| *other != host);
+        recent.insert(0, host);
+        recent.truncate(RECENT_HOSTS);
         self.save_soon();
     }
 
@@ -525,10 +555,7 @@ impl Desk {
             );
         }
         let Some(target) = self.own_target() else {
-            return self.fail(Failure {
-                what: "There is no connection to a server.".to_owned(),
-                advice: "Press Connect first.".to_owned(),
-            });
+            return self.fail(not_connected());
         };
         self.view.failure = None;
         let name = format!("{} (file)", self.view.settings.name);
@@ -635,6 +662,13 @@ async fn at(then: Option<Instant>) {
     match then {
         Some(then) => tokio::time::sleep_until(then).await,
         None => std::future::pending().await,
+    }
+}
+
+fn not_connected() -> Failure {
+    Failure {
+        what: "There is no connection to a server.".to_owned(),
+        advice: "Press Connect first.".to_owned(),
     }
 }
 

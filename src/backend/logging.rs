@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -113,6 +114,7 @@ pub fn start(folder: Option<&Path>, terminal: Terminal) -> Logging {
     let terminal = (terminal == Terminal::Loud).then(|| {
         tracing_subscriber::fmt::layer()
             .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr)
     });
     let filter = EnvFilter::builder()
@@ -193,11 +195,11 @@ impl Visit for Text {
     }
 }
 
-/// `14:03:07` of the day in UTC.
+/// `14:03:07 UTC`.
 fn time_of_day(now: SystemTime) -> String {
     let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() % 86_400;
     format!(
-        "{:02}:{:02}:{:02}",
+        "{:02}:{:02}:{:02} UTC",
         seconds / 3600,
         seconds / 60 % 60,
         seconds % 60
@@ -230,7 +232,7 @@ mod tests {
     fn times_are_of_the_day() {
         assert_eq!(
             time_of_day(UNIX_EPOCH + Duration::from_secs(86_400 * 9 + 3_723)),
-            "01:02:03"
+            "01:02:03 UTC"
         );
     }
 }

@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use super::view::Failure;
-use crate::net::{Bind, Connected, Target, TargetError, connect, parse_port};
+use crate::net::{Bind, Target, TargetError, connect, parse_port};
 use crate::relay::{Limits, Relay, RelayError, bind};
 use crate::session::{Config, Identity, Session, Why};
 
-/// How long a port of this computer may take to answer. It does so at once, or is overloaded.
+/// How long a port of this computer may take to answer. It does so at once, unless nobody is there:
+/// some systems ask a closed port several times before they believe it.
+const PROBE_PATIENCE: Duration = Duration::from_millis(300);
+/// How long it may take when something does hold the port.
 const LOCAL_PATIENCE: Duration = Duration::from_secs(2);
+/// Our own relay needs no mercy: a session to it that was lost is there again within a second.
+const OWN_WAIT: Duration = Duration::from_secs(1);
 
 /// What came of *Connect*.
 #[derive(Debug)]
@@ -30,37 +35,59 @@ pub(super) async fn open(
     identity: Identity,
     limits: Limits,
 ) -> Result<Opened, Failure> {
-    let config = |target| Config {
-        target,
-        identity,
-        reports_commands: false,
+    let found = |connected| {
+        let config = Config::new(target.clone(), identity.clone());
+        Opened {
+            relay: None,
+            session: Session::start(config, connected),
+            found_here: target.is_local(),
+        }
     };
     if !target.is_local() {
-        return Ok(Opened {
-            relay: None,
-            session: Session::start(config(target), None),
-            found_here: false,
-        });
+        return Ok(found(None));
     }
-    if let Ok(connected) = connect(&target, LOCAL_PATIENCE).await {
-        let session = Session::start(config(target), Some(connected));
-        return Ok(Opened {
-            relay: None,
-            session,
-            found_here: true,
-        });
+    if let Ok(connected) = connect(&target, PROBE_PATIENCE).await {
+        return Ok(found(Some(connected)));
     }
-    let relay = host(Bind::All, target.port, limits).map_err(|error| port_failure(&error))?;
+    let relay = match host(Bind::All, target.port, limits) {
+        Ok(relay) => relay,
+        Err(error) => {
+            if matches!(error, RelayError::Taken(_))
+                && let Ok(connected) = connect(&target, LOCAL_PATIENCE).await
+            {
+                return Ok(found(Some(connected)));
+            }
+            return Err(words(move || port_failure(&error)).await);
+        }
+    };
     let own = Target {
         host: "127.0.0.1".to_owned(),
         port: relay.address().port(),
     };
-    let first: Option<Connected> = connect(&own, LOCAL_PATIENCE).await.ok();
+    let first = connect(&own, LOCAL_PATIENCE).await.ok();
+    let config = Config {
+        longest_wait: OWN_WAIT,
+        ..Config::new(own, identity)
+    };
     Ok(Opened {
         relay: Some(relay),
-        session: Session::start(config(own), first),
+        session: Session::start(config, first),
         found_here: false,
     })
+}
+
+/// Finds words for a failure on a thread of its own, as asking for the program that holds a port
+/// looks through all of them.
+async fn words(find: impl FnOnce() -> Failure + Send + 'static) -> Failure {
+    tokio::task::spawn_blocking(find)
+        .await
+        .unwrap_or_else(|error| {
+            tracing::error!("finding words failed: {error}");
+            Failure {
+                what: "This computer cannot host.".to_owned(),
+                advice: "See the log.".to_owned(),
+            }
+        })
 }
 
 /// Reads what is typed into Host: whether it means this computer, and the port it names itself.
@@ -98,7 +125,11 @@ pub fn port_failure(error: &RelayError) -> Failure {
         RelayError::Taken(port) => taken(*port),
         RelayError::Forbidden(port) => Failure {
             what: format!("The system does not let you host on port {port}."),
-            advice: "Choose a port above 1023. Mixer's own is 12800.".to_owned(),
+            advice: if *port < 1024 {
+                "Choose a port above 1023. Mixer's own is 12800.".to_owned()
+            } else {
+                "It is reserved or held by another program. Choose another port.".to_owned()
+            },
         },
         RelayError::Other { .. } => Failure {
             what: format!("This computer cannot host: {error}."),

@@ -47,6 +47,26 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// What these have changed since `base`, over `there`.
+    #[must_use]
+    pub(super) fn over(&self, base: &Self, there: Self) -> Self {
+        fn pick<T: Clone + PartialEq>(ours: &T, base: &T, there: T) -> T {
+            if ours == base { there } else { ours.clone() }
+        }
+        Self {
+            host: pick(&self.host, &base.host, there.host),
+            port: pick(&self.port, &base.port, there.port),
+            recent_hosts: pick(&self.recent_hosts, &base.recent_hosts, there.recent_hosts),
+            name: pick(&self.name, &base.name, there.name),
+            color: pick(&self.color, &base.color, there.color),
+            theme: pick(&self.theme, &base.theme, there.theme),
+            window: pick(&self.window, &base.window, there.window),
+            relay: pick(&self.relay, &base.relay, there.relay),
+        }
+    }
+}
+
 /// Light, dark, or as the system says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use parking_lot::Mutex;
 use thiserror::Error;
 
 use super::settings::{MAX_NAME_CHARS, RECENT_HOSTS, Settings};
@@ -25,12 +26,16 @@ pub(super) enum SettingsError {
 #[derive(Debug)]
 pub(super) struct SettingsFile {
     path: PathBuf,
+    /// The settings as this program last read or wrote them: what differs from these it has changed.
+    /// `None` while there is a file that could not be read, which must not be written over.
+    known: Mutex<Option<Settings>>,
 }
 
 impl SettingsFile {
     pub(super) fn new(folder: &Path) -> Self {
         Self {
             path: folder.join("settings.toml"),
+            known: Mutex::new(Some(Settings::default())),
         }
     }
 
@@ -40,7 +45,10 @@ impl SettingsFile {
             Ok(settings) => (settings, None),
             Err(error) => (Settings::default(), Some(error)),
         };
-        (tidy(settings), error)
+        let settings = tidy(settings);
+        let unreadable = matches!(error, Some(SettingsError::Unreadable { .. }));
+        *self.known.lock() = (!unreadable).then(|| settings.clone());
+        (settings, error)
     }
 
     fn read(&self) -> Result<Settings, SettingsError> {
@@ -79,8 +87,39 @@ impl SettingsFile {
         }
     }
 
-    /// Writes the settings: whole or not at all.
+    /// Writes the settings: whole or not at all. What another window or a person has changed in the
+    /// file meanwhile stays, unless this program has changed it too.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to, or a file that could not be read is in the way.
     pub(super) fn save(&self, settings: &Settings) -> io::Result<()> {
+        let mut known = self.known.lock();
+        let base = match known.take() {
+            Some(base) => base,
+            // The file could not be read at the start: whatever it holds is not to be lost.
+            None => match self.set_aside("it could not be read".to_owned()) {
+                SettingsError::Unreadable { error, .. }
+                    if error.kind() != io::ErrorKind::NotFound =>
+                {
+                    return Err(error);
+                }
+                SettingsError::Unreadable { .. } | SettingsError::Broken { .. } => {
+                    Settings::default()
+                }
+            },
+        };
+        let there = self.read().map_or_else(|_| base.clone(), tidy);
+        let merged = settings.over(&base, there);
+        let written = self.write(&merged);
+        *known = Some(if written.is_ok() {
+            settings.clone()
+        } else {
+            base
+        });
+        written
+    }
+
+    fn write(&self, settings: &Settings) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
         let text = toml::to_string_pretty(settings).map_err(io::Error::other)?;
@@ -194,6 +233,56 @@ mod tests {
                 number + 1
             );
         }
+    }
+
+    #[test]
+    fn two_windows_do_not_undo_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (
+            SettingsFile::new(folder.path()),
+            SettingsFile::new(folder.path()),
+        );
+        let (ours, _) = first.load();
+        let (theirs, _) = second.load();
+        let ours = Settings {
+            name: "Ada".into(),
+            ..ours
+        };
+        first.save(&ours).unwrap();
+        second
+            .save(&Settings {
+                port: 13000,
+                ..theirs
+            })
+            .unwrap();
+        first
+            .save(&Settings {
+                theme: Theme::Dark,
+                ..ours
+            })
+            .unwrap();
+        let (both, _) = SettingsFile::new(folder.path()).load();
+        assert_eq!(
+            (both.name.as_str(), both.port, both.theme),
+            ("Ada", 13000, Theme::Dark)
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_could_not_be_read_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder of that name cannot be read as a file, not even by root.
+        std::fs::create_dir(folder.path().join("settings.toml")).unwrap();
+        let file = SettingsFile::new(folder.path());
+        let (settings, error) = file.load();
+        assert!(
+            matches!(error, Some(SettingsError::Unreadable { .. })),
+            "{error:?}"
+        );
+        file.save(&settings).unwrap();
+        assert!(folder.path().join("settings.toml").is_file());
+        assert!(folder.path().join("settings.broken.toml").is_dir());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::settings::Settings;
 use super::settings_file::SettingsFile;
 use super::signals::quit_signal;
 use super::view::{Level, View};
+use crate::net::raise_open_files;
 
 /// How long the end may take: a relay drains in at most two seconds.
 const END_PATIENCE: Duration = Duration::from_secs(4);
@@ -85,6 +86,7 @@ impl Backend {
         log: LogTail,
         wake: Wake,
     ) -> io::Result<(Self, Handle)> {
+        raise_open_files();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("mixdesk-runtime")
             .worker_threads(

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rfd::AsyncFileDialog;
+use rfd::{AsyncFileDialog, FileHandle};
 use tokio::sync::{mpsc, watch};
 
 use super::action::Notice;
@@ -15,6 +15,9 @@ use crate::session::{self, Identity, Progress, TransferError, Transferred};
 
 /// How often the progress is told at most.
 const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// Nobody closes a dialog quicker than this.
+const SEEN: Duration = Duration::from_millis(200);
 
 /// What a transfer is between.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ pub(super) async fn save(ends: Ends, room: String, news: mpsc::Sender<News>) {
         ))
         .add_filter("Mixer room", &[Format::Mixer.extension()])
         .add_filter("Mixdesk archive", &[Format::Mixdesk.extension()]);
-    let Some(file) = dialog.save_file().await else {
+    let Some(file) = chosen(dialog.save_file(), &news).await else {
         return;
     };
     let (path, shown) = (file.path().to_owned(), room.clone());
@@ -69,7 +72,7 @@ pub(super) async fn restore(ends: Ends, news: mpsc::Sender<News>) {
             &[Format::Mixer.extension(), Format::Mixdesk.extension()],
         )
         .add_filter("All files", &["*"]);
-    let Some(file) = dialog.pick_file().await else {
+    let Some(file) = chosen(dialog.pick_file(), &news).await else {
         return;
     };
     let path = file.path().to_owned();
@@ -89,6 +92,24 @@ pub(super) async fn restore(ends: Ends, news: mpsc::Sender<News>) {
         work,
     )
     .await;
+}
+
+/// The file that was chosen. A dialog that ends before anybody could have seen it was never shown.
+async fn chosen(
+    dialog: impl Future<Output = Option<FileHandle>>,
+    news: &mpsc::Sender<News>,
+) -> Option<FileHandle> {
+    let since = Instant::now();
+    let file = dialog.await;
+    if file.is_none() && since.elapsed() < SEEN {
+        let failure = Failure {
+            what: "The system shows no dialog to choose a file.".to_owned(),
+            advice: "On Linux, install xdg-desktop-portal or zenity.".to_owned(),
+        };
+        // When the desk has gone, so has this task.
+        let _told = news.send(News::Failure(failure)).await;
+    }
+    file
 }
 
 /// Does the work and tells how far it is. The progress goes away with the end, whatever the end is:
@@ -173,9 +194,8 @@ fn sentence(error: &TransferError) -> String {
 fn advice(error: &TransferError) -> String {
     match error {
         TransferError::Connection(why) => why.advice(),
-        TransferError::Refused(_) | TransferError::NoRoom(_) | TransferError::Exists(_) => {
-            "Nothing was changed."
-        }
+        TransferError::Exists(_) => "Delete that room first. Nothing was changed.",
+        TransferError::Refused(_) | TransferError::NoRoom(_) => "Nothing was changed.",
         TransferError::File { .. } => "Choose another file or folder. Nothing was changed.",
         TransferError::Lost => "Try again. Nothing was changed.",
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::settings::Settings;
 
 /// Everything the window shows, as it is at one moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct View {
     /// Where the connection stands.
     pub status: Status,
@@ -258,7 +258,7 @@ pub struct BlenderProgram {
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
-    /// When, in local words: `14:03:07`, UTC.
+    /// When, of the day in UTC: `14:03:07 UTC`.
     pub time: String,
     /// How bad.
     pub level: Level,

@@ -1,12 +1,14 @@
 //! `mixdesk host`: a relay in the terminal.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 
 use serde_json::json;
 
 use super::{Exit, HostArgs, print};
 use crate::backend::{host as start_relay, port_failure};
 use crate::net::{Bind, raise_open_files};
+use crate::protocol::DEFAULT_PORT;
 use crate::reach::{self, Address};
 use crate::relay::Limits;
 
@@ -23,13 +25,12 @@ pub async fn host(args: &HostArgs, limits: Limits, quit: impl Future<Output = ()
         }
     };
     let port = relay.address().port();
-    let addresses = match args.bind {
-        Some(ip) => reach::addresses()
-            .into_iter()
-            .filter(|address| address.ip == ip)
-            .collect(),
-        None => reach::addresses(),
-    };
+    let mut addresses = reach::addresses();
+    if let Some(ip) = args.bind {
+        let family = ip.is_unspecified();
+        addresses
+            .retain(|address| address.ip == ip || family && address.ip.is_ipv4() == ip.is_ipv4());
+    }
     if show(args.json, port, &addresses).is_err() {
         return Exit::Failed;
     }
@@ -37,6 +38,15 @@ pub async fn host(args: &HostArgs, limits: Limits, quit: impl Future<Output = ()
     print::note("Ending: everybody gets what is ready for them.");
     relay.stop().await;
     Exit::Done
+}
+
+/// An address as a colleague types it, with the port only where it must be told.
+fn shared(ip: IpAddr, port: u16) -> String {
+    if port == DEFAULT_PORT {
+        ip.to_string()
+    } else {
+        SocketAddr::new(ip, port).to_string()
+    }
 }
 
 fn show(as_json: bool, port: u16, addresses: &[Address]) -> io::Result<()> {
@@ -60,7 +70,7 @@ fn show(as_json: bool, port: u16, addresses: &[Address]) -> io::Result<()> {
     {
         Some(best) => print::line(&format!(
             "Give this address to your colleagues: {}",
-            best.ip
+            shared(best.ip, port)
         ))?,
         None => print::line("No network was found: only this computer can connect, to localhost.")?,
     }

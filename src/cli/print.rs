@@ -8,7 +8,7 @@ use std::io::{self, Write};
 /// When nobody reads it any more.
 pub(super) fn line(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
+    writeln!(out, "{}", harmless(text))?;
     out.flush()
 }
 
@@ -23,11 +23,12 @@ pub(super) fn json(object: &serde_json::Value) -> io::Result<()> {
 /// Something that is not what was asked for: an explanation, an error.
 pub fn note(text: &str) {
     // If not even standard error can be written, there is nowhere left to say it.
-    let _said = writeln!(io::stderr().lock(), "{text}");
+    let _said = writeln!(io::stderr().lock(), "{}", harmless(text));
 }
 
-/// A person's or room's name as it may stand in a terminal: without control characters.
-pub(super) fn name(text: &str) -> String {
+/// A line as it may stand in a terminal: others choose their names and words, and a control character
+/// in them could do anything there.
+fn harmless(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
@@ -69,6 +70,6 @@ mod tests {
 
     #[test]
     fn names_cannot_play_with_the_terminal() {
-        assert_eq!(name("a\u{1b}[2Jb\né"), "a\u{fffd}[2Jb\u{fffd}é");
+        assert_eq!(harmless("a\u{1b}[2Jb\né"), "a\u{fffd}[2Jb\u{fffd}é");
     }
 }

@@ -11,14 +11,11 @@ use crate::protocol::{Attributes, attribute};
 use crate::session::{Config, Identity, Phase, Session, Snapshot};
 
 pub(super) async fn rooms(args: &RoomsArgs, settings: &Settings) -> Exit {
-    let config = Config {
-        target: args.target.clone(),
-        identity: Identity {
-            name: settings.name.clone(),
-            color: settings.color,
-        },
-        reports_commands: false,
+    let identity = Identity {
+        name: settings.name.clone(),
+        color: settings.color,
     };
+    let config = Config::new(args.target.clone(), identity);
     let mut session = Session::start(config, None);
     let snapshot = match online(&mut session).await {
         Ok(snapshot) => snapshot,
@@ -99,13 +96,9 @@ fn as_table(snapshot: &Snapshot) -> io::Result<()> {
     .map(str::to_owned);
     let mut rows = vec![heads];
     for (name, room) in snapshot.rooms.iter() {
-        let text = |name| {
-            room.text(name)
-                .map(|text| print::name(&text))
-                .unwrap_or_default()
-        };
+        let text = |name| room.text(name).unwrap_or_default();
         rows.push([
-            print::name(name),
+            name.clone(),
             people(snapshot, name).to_string(),
             print::bytes(room.count(attribute::BYTE_SIZE).unwrap_or_default()),
             room.count(attribute::COMMAND_COUNT)

@@ -21,13 +21,13 @@ pub(super) async fn watch(
     settings: &Settings,
     quit: impl Future<Output = ()>,
 ) -> Exit {
+    let identity = Identity {
+        name: format!("{} (watching)", settings.name),
+        color: settings.color,
+    };
     let config = Config {
-        target: args.target.clone(),
-        identity: Identity {
-            name: format!("{} (watching)", settings.name),
-            color: settings.color,
-        },
         reports_commands: true,
+        ..Config::new(args.target.clone(), identity)
     };
     let mut session = Session::start(config, None);
     let snapshot = match online(&mut session).await {
@@ -40,8 +40,7 @@ pub(super) async fn watch(
     if !snapshot.rooms.contains_key(&args.room) {
         print::note(&format!(
             "There is no room “{}” at {}.",
-            print::name(&args.room),
-            args.target
+            args.room, args.target
         ));
         return Exit::NoRoom;
     }
@@ -154,40 +153,33 @@ impl Story {
                     .collect();
                 self.say(
                     &json!({"event": "entered", "room": room, "people": people}),
-                    &format!(
-                        "In “{}”. People here: {}.",
-                        print::name(&room),
-                        list(&people)
-                    ),
+                    &format!("In “{}”. People here: {}.", room, list(&people)),
                 )?;
             }
             Event::PersonEntered { name, room } if room == self.room => {
                 self.say(
                     &json!({"event": "person-entered", "name": name}),
-                    &format!("{} joined.", print::name(&name)),
+                    &format!("{name} joined."),
                 )?;
             }
             Event::PersonLeft { name, room } if room == self.room => {
                 self.say(
                     &json!({"event": "person-left", "name": name}),
-                    &format!("{} left.", print::name(&name)),
+                    &format!("{name} left."),
                 )?;
             }
             Event::Told(text) => {
                 self.say(
                     &json!({"event": "told", "text": text}),
-                    &format!("The server says: {}", print::name(&text)),
+                    &format!("The server says: {text}"),
                 )?;
             }
             Event::Refused(why) => {
-                print::note(&print::name(&why));
+                print::note(&why);
                 return Ok(Some(Exit::NoRoom));
             }
             Event::Left(room) if room == self.room => {
-                self.say(
-                    &json!({"event": "ended"}),
-                    &format!("“{}” has ended.", print::name(&room)),
-                )?;
+                self.say(&json!({"event": "ended"}), &format!("“{room}” has ended."))?;
                 return Ok(Some(Exit::Done));
             }
             _ => {}
@@ -224,9 +216,5 @@ fn list(people: &[String]) -> String {
     if people.is_empty() {
         return "nobody else".to_owned();
     }
-    people
-        .iter()
-        .map(|name| print::name(name))
-        .collect::<Vec<_>>()
-        .join(", ")
+    people.join(", ")
 }

@@ -8,11 +8,16 @@ use thiserror::Error;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use super::listen::prepare;
+use super::listen::{give_up_after, prepare};
+use super::read::io_words;
 use super::target::Target;
 
 /// A name that leads to more addresses than this is tried no further.
 const MAX_ADDRESSES: usize = 8;
+
+/// How long what we sent may stay without the other system's answer before the connection counts as
+/// lost. Keep-alive does not look while something is on its way.
+const SEND_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a host could not be reached.
 #[derive(Debug, Error)]
@@ -24,6 +29,14 @@ pub enum ConnectError {
         host: String,
         /// What the resolver said.
         error: io::Error,
+    },
+    /// The name could not be looked up in time.
+    #[error("looking up the name {host} took more than {} s", .patience.as_secs_f32())]
+    LookupTimedOut {
+        /// The name.
+        host: String,
+        /// How long was waited.
+        patience: Duration,
     },
     /// The computer answers, but nothing listens on the port.
     #[error("{0} refused the connection")]
@@ -37,7 +50,7 @@ pub enum ConnectError {
         patience: Duration,
     },
     /// The network says that there is no way, or something else.
-    #[error("{address} cannot be reached: {error}")]
+    #[error("{address} cannot be reached: {}", io_words(.error))]
     Unreachable {
         /// The address tried last.
         address: SocketAddr,
@@ -55,31 +68,54 @@ pub struct Connected {
     pub address: SocketAddr,
 }
 
+impl ConnectError {
+    /// How much this tells of what is wrong: a computer that answers more than one that does not, and
+    /// that more than a family of addresses that this computer does not have.
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Refused(_) => 2,
+            Self::TimedOut { .. } => 1,
+            _ => 0,
+        }
+    }
+}
+
 /// Connects to the first of the target's addresses that answers; waits `patience` for the name, and
 /// for each address.
 ///
 /// # Errors
-/// When none answers: why the last did not, or a refusal if any refused, as that tells the most.
+/// When none answers: the reason that tells the most.
 pub async fn connect(target: &Target, patience: Duration) -> Result<Connected, ConnectError> {
-    let unknown = |error| ConnectError::Unknown {
-        host: target.host.clone(),
-        error,
-    };
+    let host = || target.host.clone();
     let addresses = timeout(patience, lookup_host((target.host.as_str(), target.port)))
         .await
-        .map_err(|_| unknown(io::ErrorKind::TimedOut.into()))?
-        .map_err(unknown)?;
-    let mut failed = None;
+        .map_err(|_| ConnectError::LookupTimedOut {
+            host: host(),
+            patience,
+        })?
+        .map_err(|error| ConnectError::Unknown {
+            host: host(),
+            error,
+        })?;
+    let mut failed: Option<ConnectError> = None;
     for address in addresses.take(MAX_ADDRESSES) {
         match connect_to(address, patience).await {
             Ok(stream) => return Ok(Connected { stream, address }),
-            Err(error) if matches!(failed, Some(ConnectError::Refused(_))) => {
+            Err(error) => {
                 tracing::debug!("{error}");
+                if failed
+                    .as_ref()
+                    .is_none_or(|other| error.weight() > other.weight())
+                {
+                    failed = Some(error);
+                }
             }
-            Err(error) => failed = Some(error),
         }
     }
-    Err(failed.unwrap_or_else(|| unknown(io::ErrorKind::NotFound.into())))
+    Err(failed.unwrap_or_else(|| ConnectError::Unknown {
+        host: host(),
+        error: io::ErrorKind::NotFound.into(),
+    }))
 }
 
 async fn connect_to(address: SocketAddr, patience: Duration) -> Result<TcpStream, ConnectError> {
@@ -98,7 +134,9 @@ async fn connect_to(address: SocketAddr, patience: Duration) -> Result<TcpStream
     if stream.local_addr().is_ok_and(|ours| ours == address) {
         return Err(ConnectError::Refused(address));
     }
-    prepare(&stream).map_err(|error| ConnectError::Unreachable { address, error })?;
+    prepare(&stream)
+        .and_then(|()| give_up_after(&stream, SEND_PATIENCE))
+        .map_err(|error| ConnectError::Unreachable { address, error })?;
     Ok(stream)
 }
 

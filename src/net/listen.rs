@@ -13,8 +13,8 @@ const BACKLOG: i32 = 1024;
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(10);
 /// … again this much later …
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
-/// … and given up after this many questions, so a dead one is noticed within 30 s.
-#[cfg(not(windows))]
+/// … and given up after this many questions, so a dead one that was quiet is noticed within 30 s.
+/// One that something was on its way to is noticed when the system gives up sending.
 const KEEPALIVE_TIMES: u32 = 3;
 
 /// Where to listen.
@@ -76,10 +76,26 @@ pub fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_AFTER)
-        .with_interval(KEEPALIVE_EVERY);
-    #[cfg(not(windows))]
-    let keepalive = keepalive.with_retries(KEEPALIVE_TIMES);
+        .with_interval(KEEPALIVE_EVERY)
+        .with_retries(KEEPALIVE_TIMES);
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+/// Gives a connection up when what was sent stays unanswered for so long. Only for our own end of a
+/// session: a Blender that renders takes nothing for minutes, and must not be thrown out for it.
+///
+/// # Errors
+/// When the connection is gone already.
+#[cfg(target_os = "linux")]
+pub(super) fn give_up_after(stream: &TcpStream, patience: Duration) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_user_timeout(Some(patience))
+}
+
+/// Gives a connection up when what was sent stays unanswered for so long; here the system's own
+/// patience counts, which is shorter than on Linux.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn give_up_after(_stream: &TcpStream, _patience: Duration) -> io::Result<()> {
+    Ok(())
 }
 
 /// An address as people know it: an IPv4 peer of a socket for both is an IPv4 peer.
@@ -93,8 +109,10 @@ pub fn canonical(address: SocketAddr) -> SocketAddr {
 pub fn raise_open_files() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
-    if limit.current < limit.maximum || limit.maximum.is_none() {
-        limit.current = limit.maximum;
+    // macOS takes no more than this where it says that there is no limit.
+    let wanted = limit.maximum.unwrap_or(10_240);
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(wanted);
         if let Err(error) = setrlimit(Resource::Nofile, limit) {
             tracing::debug!("the number of open files stays as it is: {error}");
         }

@@ -11,6 +11,6 @@ mod write;
 
 pub use connect::{ConnectError, Connected, connect};
 pub use listen::{Bind, canonical, listen, prepare, raise_open_files};
-pub use read::{FrameReader, Patience, ReadError};
+pub use read::{FrameReader, Patience, ReadError, io_words};
 pub use target::{Target, TargetError, parse_port};
 pub use write::{MAX_SLICES, WriteError, write_frames};

@@ -22,7 +22,7 @@ pub struct Patience {
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// The connection broke.
-    #[error("the connection broke: {0}")]
+    #[error("the connection broke: {}", io_words(.0))]
     Io(#[from] io::Error),
     /// What came cannot be a frame.
     #[error(transparent)]
@@ -36,6 +36,23 @@ pub enum ReadError {
     /// The other end never sent a whole frame.
     #[error("it said nothing for {} s after connecting", .0.as_secs_f32())]
     Silent(Duration),
+}
+
+/// What the system says of a connection, in words: without its number where it has words for it.
+#[must_use]
+pub fn io_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset => "the other end reset it".to_owned(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+            "the other end is gone".to_owned()
+        }
+        io::ErrorKind::TimedOut => "the other end does not answer any more".to_owned(),
+        io::ErrorKind::NetworkUnreachable => "the network is not reachable".to_owned(),
+        io::ErrorKind::HostUnreachable => "the computer is not reachable".to_owned(),
+        io::ErrorKind::NetworkDown => "the network is down".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "this computer has no address for it".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// Reads frames off a byte stream.
@@ -95,7 +112,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         };
         match count {
             0 if between => Ok(false),
-            0 => Err(ReadError::Truncated),
+            0 => Err(self
+                .decoder
+                .foreign()
+                .map_or(ReadError::Truncated, |foreign| {
+                    FrameError::NotMixer(foreign).into()
+                })),
             _ => Ok(true),
         }
     }
@@ -119,7 +141,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Kind;
+    use crate::protocol::{Foreign, Kind};
     use tokio::io::AsyncWriteExt;
 
     const PATIENCE: Patience = Patience {
@@ -175,5 +197,14 @@ mod tests {
         drop(ours);
         assert!(reader.next().await.unwrap().is_some());
         assert!(reader.next().await.unwrap().is_none());
+
+        let (mut ours, mut reader) = pair();
+        ours.write_all(b"\x15\x03\x01\0\x02\x02\x28").await.unwrap();
+        drop(ours);
+        let alert = reader.next().await;
+        assert!(matches!(
+            alert,
+            Err(ReadError::Frame(FrameError::NotMixer(Foreign::Tls)))
+        ));
     }
 }

@@ -9,6 +9,8 @@ use thiserror::Error;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::read::io_words;
+
 /// How many frames one system call writes at most.
 pub const MAX_SLICES: usize = 256;
 
@@ -16,7 +18,7 @@ pub const MAX_SLICES: usize = 256;
 #[derive(Debug, Error)]
 pub enum WriteError {
     /// The connection broke.
-    #[error("the connection broke: {0}")]
+    #[error("the connection broke: {}", io_words(.0))]
     Io(#[from] io::Error),
     /// The other end took nothing for too long.
     #[error("it took nothing off the line for {} s", .0.as_secs_f32())]

@@ -199,6 +199,15 @@ impl Decoder {
         }
     }
 
+    /// What the other end speaks, if nothing it said so far can be Mixer. Asked when the stream has
+    /// ended before its first header: a short answer in another protocol looks like that.
+    #[must_use]
+    pub fn foreign(&self) -> Option<Foreign> {
+        let waiting = self.scratch.get(self.start..).unwrap_or_default();
+        let guess = (!self.greeted).then(|| Foreign::guess(waiting));
+        guess.filter(|guess| *guess != Foreign::Unknown)
+    }
+
     /// Whether the stream stands between two frames, so that its end would cut nothing off.
     #[must_use]
     pub fn is_between_frames(&self) -> bool {

@@ -30,7 +30,7 @@ impl Foreign {
         ];
         if HTTP.iter().any(|start| first.starts_with(start)) || first.starts_with(b"PRI * HTTP") {
             Self::Http
-        } else if matches!(first, [0x16, 0x03, ..]) {
+        } else if matches!(first, [0x15 | 0x16, 0x03, ..]) {
             Self::Tls
         } else if first.starts_with(b"SSH-") {
             Self::Ssh

@@ -13,7 +13,7 @@ use tracing::Instrument;
 use super::back_off::BackOff;
 use super::command::{Command, Identity};
 use super::event::Event;
-use super::machine::Machine;
+use super::machine::{MIRROR_BYTES, Machine};
 use super::membership::Membership;
 use super::why::Why;
 use crate::net::{Connected, FrameReader, Patience, Target, connect, write_frames};
@@ -27,6 +27,15 @@ const GREETING_PATIENCE: Duration = Duration::from_secs(5);
 const STALL_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a relay may take nothing of what we send.
 const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+/// A connection that held for so long was a good one: the next loss starts with a short wait again.
+const STEADY: Duration = Duration::from_secs(30);
+/// An error that is older than this when the connection ends has nothing to do with it.
+const LAST_WORDS_HOLD: Duration = Duration::from_secs(5);
+/// A list of all clients or rooms is one message, and a relay of ours may send up to its own limit.
+const FRAME_LIMITS: FrameLimits = FrameLimits {
+    control_bytes: MIRROR_BYTES as u64,
+    ..FrameLimits::DEFAULT
+};
 /// How often what is gets published at most.
 const PUBLISH_EVERY: Duration = Duration::from_millis(30);
 /// Commands and events that may wait.
@@ -41,6 +50,21 @@ pub struct Config {
     pub identity: Identity,
     /// Tell every room command as an [`Event::RoomCommand`].
     pub reports_commands: bool,
+    /// The longest wait between two attempts after a loss.
+    pub longest_wait: Duration,
+}
+
+impl Config {
+    /// What an ordinary session does: tells no commands, and waits up to 30 s after a loss.
+    #[must_use]
+    pub fn new(target: Target, identity: Identity) -> Self {
+        Self {
+            target,
+            identity,
+            reports_commands: false,
+            longest_wait: Duration::from_secs(30),
+        }
+    }
 }
 
 /// Where a session stands.
@@ -99,6 +123,7 @@ impl Session {
         let span = tracing::info_span!("session", target = %config.target);
         let driver = Driver {
             target: config.target,
+            longest_wait: config.longest_wait,
             machine,
             commands,
             events: events_in,
@@ -184,6 +209,7 @@ fn snapshot(machine: &Machine, phase: Phase) -> Snapshot {
 
 struct Driver {
     target: Target,
+    longest_wait: Duration,
     machine: Machine,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<Event>,
@@ -194,7 +220,7 @@ struct Driver {
 
 impl Driver {
     async fn run(mut self, mut first: Option<Connected>) {
-        let mut back_off = BackOff::default();
+        let mut back_off = BackOff::new(self.longest_wait);
         loop {
             let connected = match first.take() {
                 Some(connected) => Ok(connected),
@@ -202,6 +228,7 @@ impl Driver {
                     .await
                     .map_err(|error| Why::from_connect(error, &self.target)),
             };
+            let began = Instant::now();
             let why = match connected {
                 Ok(Connected { stream, address }) => {
                     tracing::info!(%address, "reached");
@@ -210,14 +237,13 @@ impl Driver {
                 Err(why) => why,
             };
             tracing::warn!("{why}");
-            let was_online = self.phase == Phase::Online;
             self.machine.on_lost();
             if self.phase == Phase::Connecting {
                 self.phase = Phase::Failed(why);
                 self.publish();
                 return;
             }
-            if was_online {
+            if self.phase == Phase::Online && began.elapsed() >= STEADY {
                 back_off.reset();
             }
             let retry_at = Instant::now() + back_off.next();
@@ -242,15 +268,33 @@ impl Driver {
     }
 
     /// One connection, from the greeting to its end.
-    async fn serve(&mut self, mut stream: TcpStream) -> Why {
+    async fn serve(&mut self, stream: TcpStream) -> Why {
+        let mut last_words = None;
+        let why = self.exchange(stream, &mut last_words).await;
+        // An error that comes right before the end is its reason, however the end itself looks.
+        match (why, last_words) {
+            (
+                Why::Closed(target, None) | Why::ClosedEarly(target) | Why::Broke(target, _),
+                Some((at, words)),
+            ) if Instant::now().duration_since(at) < LAST_WORDS_HOLD => {
+                Why::Closed(target, Some(words))
+            }
+            (why, _) => why,
+        }
+    }
+
+    async fn exchange(
+        &mut self,
+        mut stream: TcpStream,
+        last_words: &mut Option<(Instant, String)>,
+    ) -> Why {
         let (reader, mut writer) = stream.split();
         let patience = Patience {
             first: GREETING_PATIENCE,
             stall: STALL_PATIENCE,
         };
-        let mut reader = FrameReader::new(reader, FrameLimits::DEFAULT, patience);
+        let mut reader = FrameReader::new(reader, FRAME_LIMITS, patience);
         let greeting_ends = tokio::time::Instant::now() + GREETING_PATIENCE;
-        let mut last_words = None;
         self.machine.on_connected();
         loop {
             let mut out: VecDeque<_> = self
@@ -260,19 +304,19 @@ impl Driver {
                 .map(Frame::into_wire)
                 .collect();
             if let Err(error) = write_frames(&mut writer, &mut out, WRITE_PATIENCE).await {
-                return Why::from_write(&error, &self.target);
+                return Why::from_write(&error, &self.target, self.machine.is_answered());
             }
             let online = self.phase == Phase::Online;
             tokio::select! {
                 filled = reader.fill() => match filled {
                     Ok(true) => {}
-                    Ok(false) if self.machine.is_answered() => return Why::Closed(self.target.clone(), last_words),
+                    Ok(false) if self.machine.is_answered() => return Why::Closed(self.target.clone(), None),
                     Ok(false) => return Why::ClosedEarly(self.target.clone()),
                     Err(error) => return Why::from_read(error, &self.target, self.machine.is_answered()),
                 },
                 Some(command) = self.commands.recv() => self.machine.on_command(Instant::now(), command),
                 () = tokio::time::sleep_until((self.published + PUBLISH_EVERY).into()), if self.machine.changed && online => {}
-                () = tokio::time::sleep_until(greeting_ends), if !online => return Why::Silent(self.target.clone()),
+                () = tokio::time::sleep_until(greeting_ends), if !online => return self.half_greeted(),
             }
             loop {
                 let frame = match reader.arrived() {
@@ -289,11 +333,13 @@ impl Driver {
                 if let Err(error) = self.machine.on_frame(Instant::now(), &frame) {
                     return Why::from_wire(&error, &self.target);
                 }
-                // An error may be the last that comes before a close, and then it is the reason.
-                last_words = self.machine.events.iter().find_map(|event| match event {
+                let words = self.machine.events.iter().find_map(|event| match event {
                     Event::Told(text) | Event::Refused(text) => Some(text.clone()),
                     _ => None,
                 });
+                if let Some(words) = words {
+                    *last_words = Some((Instant::now(), words));
+                }
                 self.tell().await;
             }
             if self.machine.is_online() && !online {
@@ -309,6 +355,19 @@ impl Driver {
                 self.publish();
             }
             self.tell().await;
+        }
+    }
+
+    /// The greeting did not end in time.
+    fn half_greeted(&self) -> Why {
+        let target = self.target.clone();
+        if self.machine.is_answered() {
+            Why::Broke(
+                target,
+                "it stopped in the middle of its greeting".to_owned(),
+            )
+        } else {
+            Why::Silent(target)
         }
     }
 

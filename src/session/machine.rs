@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::command::{Command, Identity};
 use super::event::Event;
-use super::membership::{Membership, Next};
+use super::membership::Membership;
 use crate::protocol::{
     Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes, RelayMessage, WireError,
     attribute,
@@ -13,8 +13,12 @@ use crate::protocol::{
 
 /// What a room made by the launcher says of its versions. Everybody may join it, so it is only shown.
 pub const ANY_VERSION: &str = "any";
+/// Longest name of a person that is shown, in characters.
+const NAME_CHARS: usize = 64;
+/// Longest error that is shown, in characters.
+const TEXT_CHARS: usize = 1000;
 /// Bytes of attributes that all clients and rooms may have: a relay that lists more is not believed.
-const MIRROR_BYTES: usize = 64 << 20;
+pub(super) const MIRROR_BYTES: usize = 64 << 20;
 
 /// What frames and commands mean to us.
 #[derive(Debug)]
@@ -31,6 +35,10 @@ pub(super) struct Machine {
     wanted: Option<String>,
     /// The room we asked for last, in case a refusal that seemed ours was somebody else's.
     asked: Option<String>,
+    /// The room that ended under us, until it is clear that it was another of this name.
+    ended: Option<String>,
+    /// An error was told, which only a relay does.
+    spoken: bool,
     /// Tell every room command.
     pub(super) reports_commands: bool,
     /// Frames to send, in order.
@@ -52,6 +60,8 @@ impl Machine {
             listed: (false, false),
             wanted: None,
             asked: None,
+            ended: None,
+            spoken: false,
             reports_commands,
             outgoing: Vec::new(),
             events: Vec::new(),
@@ -66,7 +76,7 @@ impl Machine {
 
     /// Whether something that only a relay would say has come.
     pub(super) fn is_answered(&self) -> bool {
-        self.me.is_some() || self.listed.0 || self.listed.1
+        self.spoken || self.me.is_some() || self.listed.0 || self.listed.1
     }
 
     /// A connection is there: what was known of the last one does not count any more.
@@ -75,6 +85,7 @@ impl Machine {
         self.clients = Arc::default();
         self.rooms = Arc::default();
         self.listed = (false, false);
+        self.spoken = false;
         self.outgoing.clear();
         for message in [
             ClientMessage::ClientId,
@@ -92,17 +103,13 @@ impl Machine {
     /// The connection is gone. The room we were in is entered again after the next one.
     pub(super) fn on_lost(&mut self) {
         self.wanted = match std::mem::take(&mut self.membership) {
-            Membership::In { room }
-            | Membership::Joining { room, .. }
-            | Membership::Leaving {
-                then: Some(Next::Join(room)),
-                ..
-            } => Some(room),
+            Membership::In { room } | Membership::Joining { room, .. } => Some(room),
             // Lost again before it could be entered.
             Membership::Out => self.wanted.take(),
             Membership::Creating { .. } | Membership::Leaving { .. } => None,
         };
         self.asked = None;
+        self.ended = None;
         self.changed = true;
     }
 
@@ -112,28 +119,25 @@ impl Machine {
         match command {
             Command::SetIdentity(identity) => {
                 self.identity = identity;
-                if self.is_online() {
-                    self.send(&ClientMessage::SetClientAttributes(
-                        self.identity.attributes(),
-                    ));
-                }
+                // While nobody is connected this is thrown away, as a new connection says it anyway.
+                self.send(&ClientMessage::SetClientAttributes(
+                    self.identity.attributes(),
+                ));
             }
             _ if !self.is_online() => {
                 self.refuse("There is no connection to the server.".to_owned());
             }
-            Command::Join(room) => self.go(now, Next::Join(room)),
-            Command::Create(room) => self.go(now, Next::Create(room)),
-            Command::Leave => match std::mem::take(&mut self.membership) {
-                Membership::Out => self.refuse("You are in no room.".to_owned()),
-                Membership::Leaving { room, .. } => {
-                    self.membership = Membership::Leaving { room, then: None }
+            Command::Join(room) => {
+                if self.is_out() {
+                    self.join(now, room);
                 }
-                Membership::Creating { room }
-                | Membership::Joining { room, .. }
-                | Membership::In { room } => {
-                    self.leave(room, None);
+            }
+            Command::Create(room) => {
+                if self.is_out() {
+                    self.create(room);
                 }
-            },
+            }
+            Command::Leave => self.leave(),
             Command::Delete(room) => self.send(&ClientMessage::DeleteRoom(room)),
             Command::SetKeepOpen(room, keep_open) => {
                 self.send(&ClientMessage::SetRoomKeepOpen(room, keep_open));
@@ -141,36 +145,30 @@ impl Machine {
         }
     }
 
-    fn go(&mut self, now: Instant, next: Next) {
-        match std::mem::take(&mut self.membership) {
-            Membership::Out => self.enter(now, next),
-            Membership::In { room } if next == Next::Join(room.clone()) => {
-                self.membership = Membership::In { room };
-            }
-            Membership::Leaving { room, .. } => {
-                self.membership = Membership::Leaving {
-                    room,
-                    then: Some(next),
-                }
-            }
-            Membership::In { room }
-            | Membership::Joining { room, .. }
-            | Membership::Creating { room } => {
-                self.leave(room, Some(next));
-            }
-        }
+    /// Whether we are in no room; says so if we are in one. What the user wants now counts, and no
+    /// longer the room that a lost connection took from us.
+    fn is_out(&mut self) -> bool {
+        self.wanted = None;
+        let Some(room) = self.membership.room() else {
+            return true;
+        };
+        let refusal = format!("You are in the room “{room}”. Leave it first.");
+        self.refuse(refusal);
+        false
     }
 
-    fn leave(&mut self, room: String, then: Option<Next>) {
+    fn leave(&mut self) {
+        self.wanted = None;
         self.asked = None;
-        self.send(&ClientMessage::LeaveRoom(room.clone()));
-        self.membership = Membership::Leaving { room, then };
-    }
-
-    fn enter(&mut self, now: Instant, next: Next) {
-        match next {
-            Next::Join(room) => self.join(now, room),
-            Next::Create(room) => self.create(room),
+        match std::mem::take(&mut self.membership) {
+            Membership::Out => self.refuse("You are in no room.".to_owned()),
+            leaving @ Membership::Leaving { .. } => self.membership = leaving,
+            Membership::Creating { room }
+            | Membership::Joining { room, .. }
+            | Membership::In { room } => {
+                self.send(&ClientMessage::LeaveRoom(room.clone()));
+                self.membership = Membership::Leaving { room };
+            }
         }
     }
 
@@ -184,19 +182,7 @@ impl Machine {
                 "The room “{room}” is not ready yet: its maker is still sending the scene. Try again in a moment."
             ));
         }
-        let request = JoinRequest {
-            room: room.clone(),
-            blender_version: attributes
-                .text(attribute::BLENDER_VERSION)
-                .unwrap_or_default(),
-            mixer_version: attributes
-                .text(attribute::MIXER_VERSION)
-                .unwrap_or_default(),
-            ignore_version_check: attributes
-                .flag(attribute::IGNORE_VERSION_CHECK)
-                .unwrap_or_default(),
-            generic_protocol: attributes.flag(attribute::GENERIC_PROTOCOL).unwrap_or(true),
-        };
+        let request = request_of(&room, attributes);
         self.membership = Membership::Joining {
             room: room.clone(),
             received_bytes: 0,
@@ -236,7 +222,14 @@ impl Machine {
             return Ok(());
         }
         self.changed = true;
-        match RelayMessage::decode(frame)? {
+        let message = match RelayMessage::decode(frame) {
+            Err(WireError::Unknown(kind)) if self.is_answered() => {
+                tracing::debug!("a newer relay says {kind}");
+                return Ok(());
+            }
+            decoded => decoded?,
+        };
+        match message {
             RelayMessage::ClientId(id) => self.me = Some(id),
             RelayMessage::ListClients(clients) => {
                 self.clients = Arc::new(clients);
@@ -252,6 +245,7 @@ impl Machine {
                 Arc::make_mut(&mut self.rooms).remove(&room);
                 if matches!(&self.membership, Membership::In { room: ours } if *ours == room) {
                     self.membership = Membership::Out;
+                    self.ended = Some(room.clone());
                     self.events.push(Event::Left(room.clone()));
                 }
                 self.events.push(Event::RoomGone(room));
@@ -267,10 +261,13 @@ impl Machine {
                 }
             }
             RelayMessage::ClearContent => self.on_clear_content(now),
-            RelayMessage::JoinRoom(room) => self.on_joined(now, room),
+            RelayMessage::JoinRoom(room) => self.on_joined(room),
             RelayMessage::Content => self.on_content_wanted(),
-            RelayMessage::LeaveRoom => self.on_left(now),
-            RelayMessage::SendError(text) => self.on_error(text),
+            RelayMessage::LeaveRoom => self.on_left(),
+            RelayMessage::SendError(text) => {
+                self.spoken = true;
+                self.on_error(&text);
+            }
         }
         if self.is_online()
             && let Some(room) = self.wanted.take_if(|room| is_joinable(&self.rooms, room))
@@ -299,23 +296,27 @@ impl Machine {
 
     fn on_client_update(&mut self, clients: NamedAttributes) {
         for (id, update) in &clients {
-            let Some(raw) = update.raw(attribute::ROOM) else {
+            if update.raw(attribute::ROOM).is_none() {
                 continue;
-            };
+            }
             let known = self.clients.get(id);
             if Some(id) == self.me.as_ref() {
-                // The relay took us out.
-                if raw == "null"
-                    && let Membership::In { room } = &self.membership
+                // The end that we were told of was that of an older room of this name: ours, made or
+                // joined since, is there.
+                let room = update.text(attribute::ROOM);
+                if let Some(room) = self.ended.take_if(|ended| Some(&*ended) == room.as_ref())
+                    && self.membership == Membership::Out
                 {
-                    self.events.push(Event::Left(room.clone()));
-                    self.membership = Membership::Out;
+                    self.events.push(Event::Entered(room.clone()));
+                    self.membership = Membership::In { room };
                 }
                 continue;
             }
-            let name = update
-                .text(attribute::USER_NAME)
-                .or_else(|| known.and_then(|known| known.text(attribute::USER_NAME)))
+            let named = [Some(update), known].into_iter().flatten();
+            let name = named
+                .filter(|attributes| attributes.raw(attribute::USER_NAME).is_some())
+                .map(|attributes| person_name(id, attributes))
+                .next()
                 .unwrap_or_else(|| id.clone());
             let before = known.and_then(|known| known.text(attribute::ROOM));
             match (before, update.text(attribute::ROOM)) {
@@ -327,55 +328,53 @@ impl Machine {
         merge(Arc::make_mut(&mut self.clients), clients);
     }
 
-    /// A refusal that seemed to be for our join was somebody else's after all.
-    fn take_back_refusal(&mut self, now: Instant) {
-        if self.membership == Membership::Out
-            && let Some(room) = self.asked.take()
-        {
-            self.membership = Membership::Joining {
-                room,
-                received_bytes: 0,
-                total_bytes: 0,
-                since: now,
-                begun: true,
-            };
-        }
-    }
-
+    /// A history begins to come: we are let into a room that is there. A refusal that seemed to be for
+    /// us was somebody else's then; and a room that we wanted to make, somebody else has made first.
     fn on_clear_content(&mut self, now: Instant) {
-        self.take_back_refusal(now);
-        if let Membership::Joining {
-            received_bytes,
-            begun,
-            ..
-        } = &mut self.membership
-        {
-            *received_bytes = 0;
-            *begun = true;
-        }
+        let (room, total_bytes, since) = match std::mem::take(&mut self.membership) {
+            Membership::Joining {
+                room,
+                total_bytes,
+                since,
+                ..
+            } => (room, total_bytes, since),
+            Membership::Creating { room } => (room, 0, now),
+            other => {
+                let asked = self.asked.take().filter(|_| other == Membership::Out);
+                self.membership = other;
+                let Some(room) = asked else { return };
+                (room, 0, now)
+            }
+        };
+        self.membership = Membership::Joining {
+            room,
+            received_bytes: 0,
+            total_bytes,
+            since,
+            begun: true,
+        };
     }
 
-    fn on_joined(&mut self, now: Instant, joined: String) {
-        self.take_back_refusal(now);
-        if matches!(&self.membership, Membership::Joining { room, .. } if *room == joined) {
-            self.asked = None;
-            self.membership = Membership::In {
-                room: joined.clone(),
-            };
-            self.events.push(Event::Entered(joined));
-        }
+    /// We are in. Without a history before this, the relay has made the room, and asks for its content
+    /// next: we wanted to make it, or it had ended before we could join it.
+    fn on_joined(&mut self, room: String) {
+        self.membership = match &self.membership {
+            Membership::Leaving { .. } => return,
+            Membership::Joining { begun: true, .. } => {
+                self.asked = None;
+                self.events.push(Event::Entered(room.clone()));
+                Membership::In { room }
+            }
+            _ => Membership::Creating { room },
+        };
     }
 
     /// We made the room.
     fn on_content_wanted(&mut self) {
-        let room = match std::mem::take(&mut self.membership) {
-            // Of a room we only wanted to join, somebody was quicker to end it, so we have made it again.
-            Membership::Creating { room } | Membership::Joining { room, .. } => room,
-            other => {
-                self.membership = other;
-                return;
-            }
+        let Membership::Creating { room } = &self.membership else {
+            return;
         };
+        let room = room.clone();
         self.asked = None;
         self.outgoing.extend(empty_batch());
         self.send(&ClientMessage::Content);
@@ -384,26 +383,23 @@ impl Machine {
         self.events.push(Event::Entered(room));
     }
 
-    fn on_left(&mut self, now: Instant) {
-        match std::mem::take(&mut self.membership) {
-            Membership::Leaving { room, then } => {
-                self.events.push(Event::Left(room));
-                if let Some(next) = then {
-                    self.enter(now, next);
-                }
-            }
-            other => self.membership = other,
+    fn on_left(&mut self) {
+        if let Membership::Leaving { room } = &self.membership {
+            self.events.push(Event::Left(room.clone()));
+            self.membership = Membership::Out;
         }
     }
 
-    fn on_error(&mut self, text: String) {
+    fn on_error(&mut self, text: &str) {
+        let text = short(text, TEXT_CHARS);
         match &self.membership {
             Membership::Creating { .. } | Membership::Joining { begun: false, .. } => {
                 self.membership = Membership::Out;
                 self.refuse(text);
             }
-            Membership::Leaving { .. } => {
-                // We were out already, as when the join that we gave up was refused.
+            // We were out already, as when the join that we gave up was refused.
+            Membership::Leaving { room } => {
+                self.events.push(Event::Left(room.clone()));
                 self.membership = Membership::Out;
                 self.events.push(Event::Told(text));
             }
@@ -448,13 +444,34 @@ fn is_joinable(rooms: &NamedAttributes, room: &str) -> bool {
         .is_some_and(|room| room.flag(attribute::JOINABLE) == Some(true))
 }
 
-/// What to call somebody: the name they chose, or their id.
+/// What joins a room with its own versions.
+pub(super) fn request_of(room: &str, attributes: &Attributes) -> JoinRequest {
+    let text = |name| attributes.text(name).unwrap_or_default();
+    let flag = |name| attributes.flag(name);
+    JoinRequest {
+        room: room.to_owned(),
+        blender_version: text(attribute::BLENDER_VERSION),
+        mixer_version: text(attribute::MIXER_VERSION),
+        ignore_version_check: flag(attribute::IGNORE_VERSION_CHECK).unwrap_or_default(),
+        generic_protocol: flag(attribute::GENERIC_PROTOCOL).unwrap_or(true),
+    }
+}
+
+/// What to call somebody: the name they chose, as far as it can be shown, or their id.
 #[must_use]
 pub fn person_name(id: &str, attributes: &Attributes) -> String {
     attributes
         .text(attribute::USER_NAME)
         .filter(|name| !name.trim().is_empty())
-        .unwrap_or_else(|| id.to_owned())
+        .map_or_else(|| id.to_owned(), |name| short(&name, NAME_CHARS))
+}
+
+/// As much of what somebody else wrote as can be shown.
+fn short(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -634,21 +651,84 @@ mod tests {
     }
 
     #[test]
-    fn joining_another_room_leaves_the_first() {
+    fn one_room_after_the_other() {
         let mut machine = online();
         enter_r(&mut machine);
-        told(
-            &mut machine,
-            &RelayMessage::RoomUpdate(named(r#"{"S": {"joinable": true}}"#)),
-        );
-        asked(&mut machine, Command::Join("S".into()));
+        for command in [Command::Join("R".into()), Command::Create("New".into())] {
+            let events = asked(&mut machine, command);
+            assert!(
+                matches!(&events[..], [Event::Refused(why)] if why.contains("Leave it first")),
+                "{events:?}"
+            );
+        }
+        assert_eq!(sent(&mut machine), []);
+        asked(&mut machine, Command::Leave);
         assert_eq!(sent(&mut machine), [ClientMessage::LeaveRoom("R".into())]);
         assert_eq!(
             told(&mut machine, &RelayMessage::LeaveRoom),
             [Event::Left("R".into())]
         );
+        assert_eq!(machine.membership, Membership::Out);
+    }
+
+    #[test]
+    fn a_room_that_ended_before_we_could_join_it_is_made_again() {
+        let mut machine = online();
+        asked(&mut machine, Command::Join("R".into()));
+        machine.outgoing.clear();
+        assert_eq!(told(&mut machine, &RelayMessage::JoinRoom("R".into())), []);
+        assert_eq!(
+            told(&mut machine, &RelayMessage::Content),
+            [Event::Entered("R".into())]
+        );
+        assert_eq!(
+            machine.outgoing.len(),
+            4,
+            "its content, though there is none"
+        );
+        // The news of the old room's end come after the answers.
+        told(&mut machine, &RelayMessage::RoomDeleted("R".into()));
+        assert_eq!(machine.membership, Membership::Out);
+        let in_r = RelayMessage::ClientUpdate(named(&format!(r#"{{"{ME}": {{"room": "R"}}}}"#)));
+        assert_eq!(told(&mut machine, &in_r), [Event::Entered("R".into())]);
+        assert_eq!(machine.membership, Membership::In { room: "R".into() });
+    }
+
+    #[test]
+    fn a_room_that_somebody_else_made_first_is_joined() {
+        let mut machine = online();
+        asked(&mut machine, Command::Create("New".into()));
+        told(&mut machine, &RelayMessage::ClearContent);
+        assert_eq!(
+            told(&mut machine, &RelayMessage::JoinRoom("New".into())),
+            [Event::Entered("New".into())]
+        );
+    }
+
+    #[test]
+    fn somebody_elses_error_does_not_lose_the_room_we_make() {
+        let mut machine = online();
+        asked(&mut machine, Command::Create("New".into()));
+        told(&mut machine, &RelayMessage::SendError("not for us".into()));
+        told(&mut machine, &RelayMessage::JoinRoom("New".into()));
+        machine.outgoing.clear();
+        told(&mut machine, &RelayMessage::Content);
+        assert_eq!(machine.outgoing.len(), 4);
+        assert_eq!(machine.membership, Membership::In { room: "New".into() });
+    }
+
+    #[test]
+    fn what_others_write_is_shown_as_far_as_it_can_be() {
+        let long = "é".repeat(5000);
+        let attributes = Attributes::default().with_text(attribute::USER_NAME, &long);
+        assert_eq!(
+            person_name("x", &attributes).chars().count(),
+            NAME_CHARS + 1
+        );
+        let mut machine = online();
+        let events = told(&mut machine, &RelayMessage::SendError(long));
         assert!(
-            matches!(&sent(&mut machine)[..], [ClientMessage::JoinRoom(request)] if request.room == "S")
+            matches!(&events[..], [Event::Told(text)] if text.chars().count() == TEXT_CHARS + 1)
         );
     }
 
@@ -736,10 +816,12 @@ mod tests {
     #[test]
     fn nonsense_is_an_error_and_unknown_room_commands_are_not() {
         let mut machine = online();
+        let mut stranger = self::machine();
+        let odd = Frame::new(Kind(50), b"");
+        assert!(stranger.on_frame(Instant::now(), &odd).is_err());
         assert!(
-            machine
-                .on_frame(Instant::now(), &Frame::new(Kind(50), b""))
-                .is_err()
+            machine.on_frame(Instant::now(), &odd).is_ok(),
+            "a newer relay"
         );
         assert!(
             machine

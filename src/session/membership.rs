@@ -35,18 +35,7 @@ pub enum Membership {
     Leaving {
         /// Its name.
         room: String,
-        /// Where to go then.
-        then: Option<Next>,
     },
-}
-
-/// Where to go after leaving.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Into a listed room.
-    Join(String),
-    /// Into a new room.
-    Create(String),
 }
 
 impl Membership {
@@ -58,7 +47,7 @@ impl Membership {
             Self::Creating { room }
             | Self::Joining { room, .. }
             | Self::In { room }
-            | Self::Leaving { room, .. } => Some(room),
+            | Self::Leaving { room } => Some(room),
         }
     }
 }

@@ -11,19 +11,23 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::command::Identity;
-use super::machine::empty_batch;
+use super::machine::{MIRROR_BYTES, empty_batch, request_of};
 use super::why::Why;
 use crate::archive::{self, ArchiveError, Ending, Format, Origin};
 use crate::net::{FrameReader, Patience, Target, connect, write_frames};
 use crate::protocol::{
-    Attributes, ClientMessage, Frame, FrameLimits, JoinRequest, Kind, NamedAttributes,
-    RelayMessage, attribute,
+    Attributes, ClientMessage, Frame, FrameLimits, Kind, NamedAttributes, RelayMessage, attribute,
 };
 
 /// How long one address may take to answer.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a relay may say nothing, or take nothing, before a transfer is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The list of all rooms is one message.
+const FRAME_LIMITS: FrameLimits = FrameLimits {
+    control_bytes: MIRROR_BYTES as u64,
+    ..FrameLimits::DEFAULT
+};
 /// Frames between the network and the file. Few, as one may be hundreds of megabytes.
 const FRAMES_WAITING: usize = 4;
 
@@ -60,7 +64,7 @@ pub enum TransferError {
     #[error("There is no room “{0}” any more.")]
     NoRoom(String),
     /// A room of that name is there already.
-    #[error("There is a room “{0}” already. Rename the file, or delete the room.")]
+    #[error("There is a room “{0}” already.")]
     Exists(String),
     /// The file cannot be written or read.
     #[error("{}: {error}", path.display())]
@@ -93,7 +97,7 @@ impl Greeted {
             first: PATIENCE,
             stall: PATIENCE,
         };
-        let reader = FrameReader::new(reader, FrameLimits::DEFAULT, patience);
+        let reader = FrameReader::new(reader, FRAME_LIMITS, patience);
         let mut greeted = Self {
             target: target.clone(),
             reader,
@@ -107,9 +111,14 @@ impl Greeted {
             ])
             .await?;
         loop {
-            if let RelayMessage::ListRooms(rooms) = greeted.message().await? {
-                greeted.rooms = rooms;
-                return Ok(greeted);
+            match greeted.message().await? {
+                RelayMessage::ListRooms(rooms) => {
+                    greeted.rooms = rooms;
+                    return Ok(greeted);
+                }
+                // Such as a relay that is full.
+                RelayMessage::SendError(text) => return Err(TransferError::Refused(text)),
+                _ => {}
             }
         }
     }
@@ -164,7 +173,7 @@ async fn write(
     let written = write_frames(writer, frames, PATIENCE).await;
     written
         .map(drop)
-        .map_err(|error| TransferError::Connection(Why::from_write(&error, target)))
+        .map_err(|error| TransferError::Connection(Why::from_write(&error, target, true)))
 }
 
 /// Saves a room to a file: joins it with its own versions, takes its history, leaves. The file takes
@@ -191,7 +200,7 @@ pub async fn save(
     let (frames, saving) =
         start_saving(path.to_owned(), format, room.to_owned(), attributes.clone());
     relay
-        .send(&[ClientMessage::JoinRoom(join_request(room, &attributes))])
+        .send(&[ClientMessage::JoinRoom(request_of(room, &attributes))])
         .await?;
     let (mut begun, mut commands) = (false, 0);
     loop {
@@ -205,6 +214,10 @@ pub async fn save(
             continue;
         }
         match decode(&frame, target)? {
+            // In without a history: the room had ended, and the relay has made it anew for us.
+            RelayMessage::JoinRoom(_) if !begun => {
+                return Err(TransferError::NoRoom(room.to_owned()));
+            }
             RelayMessage::JoinRoom(_) => {
                 // If the other end is gone, its result says why.
                 let _finished = frames.send(None).await;
@@ -233,22 +246,6 @@ pub async fn save(
         commands,
         lost_bytes: 0,
     })
-}
-
-fn join_request(room: &str, attributes: &Attributes) -> JoinRequest {
-    JoinRequest {
-        room: room.to_owned(),
-        blender_version: attributes
-            .text(attribute::BLENDER_VERSION)
-            .unwrap_or_default(),
-        mixer_version: attributes
-            .text(attribute::MIXER_VERSION)
-            .unwrap_or_default(),
-        ignore_version_check: attributes
-            .flag(attribute::IGNORE_VERSION_CHECK)
-            .unwrap_or_default(),
-        generic_protocol: attributes.flag(attribute::GENERIC_PROTOCOL).unwrap_or(true),
-    }
 }
 
 type Saving = JoinHandle<Result<(), ArchiveError>>;
@@ -332,7 +329,7 @@ pub async fn restore(
         return Err(TransferError::Exists(room));
     }
     relay
-        .send(&[ClientMessage::JoinRoom(join_request(&room, &attributes))])
+        .send(&[ClientMessage::JoinRoom(request_of(&room, &attributes))])
         .await?;
     loop {
         match relay.message().await? {
@@ -345,33 +342,40 @@ pub async fn restore(
     }
     let custom = attributes.without(&attribute::OF_ROOMS);
     relay
-        .send(&[
-            ClientMessage::SetRoomAttributes(room.clone(), custom),
-            ClientMessage::SetRoomKeepOpen(room.clone(), true),
-        ])
+        .send(&[ClientMessage::SetRoomAttributes(room.clone(), custom)])
         .await?;
     let Greeted { reader, writer, .. } = &mut relay;
     // Both ways at once: a relay that waits for us to read would not take what we send.
-    let ((commands, lost_bytes), ()) = tokio::try_join!(
-        async {
-            let sent = send_content(writer, target, &room, &mut parts, progress).await?;
-            (&mut { reading })
-                .await
-                .map_err(|_| TransferError::Lost)?
-                .map_err(file)?;
-            let last = [
-                ClientMessage::Content,
-                ClientMessage::LeaveRoom(room.clone()),
-            ];
-            let mut last = last
-                .iter()
-                .map(|message| message.encode().into_wire())
-                .collect();
-            write(writer, &mut last, target).await?;
-            Ok(sent)
-        },
-        until_left(reader, target),
-    )?;
+    let mut leaving = std::pin::pin!(until_left(reader, target));
+    let sending = async {
+        let sent = send_content(writer, target, &room, &mut parts, progress).await?;
+        reading
+            .await
+            .map_err(|_| TransferError::Lost)?
+            .map_err(file)?;
+        // Kept open only once it is whole: a relay may keep what its maker leaves behind half done.
+        let last = [
+            ClientMessage::Content,
+            ClientMessage::SetRoomKeepOpen(room.clone(), true),
+            ClientMessage::LeaveRoom(room.clone()),
+        ];
+        let mut last = last
+            .iter()
+            .map(|message| message.encode().into_wire())
+            .collect();
+        write(writer, &mut last, target).await?;
+        Ok::<_, TransferError>(sent)
+    };
+    let (commands, lost_bytes) = tokio::select! {
+        sent = sending => sent?,
+        left = &mut leaving => {
+            left?;
+            return Err(TransferError::Refused("it ended the room.".to_owned()));
+        }
+    };
+    tokio::time::timeout(PATIENCE, leaving)
+        .await
+        .map_err(|_| TransferError::Connection(Why::Silent(target.clone())))??;
     Ok(Transferred {
         room,
         commands,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::net::{ConnectError, ReadError, Target, WriteError};
+use crate::net::{ConnectError, ReadError, Target, WriteError, io_words};
 use crate::protocol::{Foreign, FrameError, WireError};
 
 /// Why a relay cannot be reached, or the connection to it ended. The text says what happened;
@@ -14,6 +14,9 @@ pub enum Why {
     /// The name leads nowhere.
     #[error("No computer is known by the name “{name}”.", name = .0.host)]
     UnknownName(Target),
+    /// The name could not be looked up in time.
+    #[error("The name “{name}” could not be looked up: no answer came.", name = .0.host)]
+    LookupTimedOut(Target),
     /// The computer is there, but nothing listens on the port.
     #[error("Nobody answers at {0}. The computer is there, but no server runs on that port.")]
     Refused(Target),
@@ -57,8 +60,11 @@ impl Why {
             Self::UnknownName(_) => {
                 "Check the spelling, or ask your colleague for the address with numbers, such as 192.168.0.48."
             }
+            Self::LookupTimedOut(_) => {
+                "Check that this computer is connected to the network, or use the address with numbers."
+            }
             Self::Refused(target) if target.is_local() => {
-                "Press Connect to start a server on this computer."
+                "Connect again to start a server on this computer."
             }
             Self::Refused(_) => {
                 "Ask your colleague to press Connect first, and to read you the address and port again."
@@ -77,7 +83,7 @@ impl Why {
                 "The server may be full or about to close. Try again in a moment."
             }
             Self::Closed(..) => "Ask the host whether the session is over.",
-            Self::Broke(..) => "Check the network. The connection is tried again by itself.",
+            Self::Broke(..) => "Check the network or VPN of both computers.",
         }
     }
 
@@ -85,9 +91,10 @@ impl Why {
         let target = target.clone();
         match error {
             ConnectError::Unknown { .. } => Self::UnknownName(target),
+            ConnectError::LookupTimedOut { .. } => Self::LookupTimedOut(target),
             ConnectError::Refused(_) => Self::Refused(target),
             ConnectError::TimedOut { patience, .. } => Self::TimedOut(target, patience),
-            ConnectError::Unreachable { error, .. } => Self::Unreachable(target, error.to_string()),
+            ConnectError::Unreachable { error, .. } => Self::Unreachable(target, io_words(&error)),
         }
     }
 
@@ -99,15 +106,20 @@ impl Why {
             ReadError::Silent(_) => Self::Silent(target),
             ReadError::Io(_) | ReadError::Truncated if !answered => Self::ClosedEarly(target),
             ReadError::Frame(error) => Self::Nonsense(target, error.to_string()),
-            ReadError::Io(error) => Self::Broke(target, error.to_string()),
+            ReadError::Io(error) => Self::Broke(target, io_words(&error)),
             error @ (ReadError::Truncated | ReadError::Stalled(_)) => {
                 Self::Broke(target, error.to_string())
             }
         }
     }
 
-    pub(super) fn from_write(error: &WriteError, target: &Target) -> Self {
-        Self::Broke(target.clone(), error.to_string())
+    /// `answered`: something that only a relay would say has come before.
+    pub(super) fn from_write(error: &WriteError, target: &Target, answered: bool) -> Self {
+        match error {
+            WriteError::Io(_) if !answered => Self::ClosedEarly(target.clone()),
+            WriteError::Io(error) => Self::Broke(target.clone(), io_words(error)),
+            WriteError::Stalled(_) => Self::Broke(target.clone(), error.to_string()),
+        }
     }
 
     pub(super) fn from_wire(error: &WireError, target: &Target) -> Self {
@@ -127,6 +139,7 @@ mod tests {
         };
         for why in [
             Why::UnknownName(target()),
+            Why::LookupTimedOut(target()),
             Why::Refused(target()),
             Why::TimedOut(target(), Duration::from_secs(5)),
             Why::Unreachable(target(), "no route to host".into()),

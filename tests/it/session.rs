@@ -25,9 +25,8 @@ fn start(address: SocketAddr, name: &str) -> Session {
     };
     Session::start(
         Config {
-            target,
-            identity,
             reports_commands: true,
+            ..Config::new(target, identity)
         },
         None,
     )
@@ -228,14 +227,7 @@ async fn an_unknown_name_is_told_as_that() {
         name: "Ada".to_owned(),
         color: [0.0; 3],
     };
-    let mut session = Session::start(
-        Config {
-            target,
-            identity,
-            reports_commands: false,
-        },
-        None,
-    );
+    let mut session = Session::start(Config::new(target, identity), None);
     assert!(matches!(failure(&mut session).await, Why::UnknownName(_)));
 }
 
@@ -304,4 +296,14 @@ async fn the_last_words_of_a_relay_are_the_reason() {
     };
     assert!(why.to_string().contains("The server is closing"), "{why}");
     assert!(retry_at.elapsed() < Duration::from_secs(60));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_relay_says_so_in_its_own_words() {
+    let relay = crate::common::relay_with(Limits {
+        connections: 0,
+        ..Limits::default()
+    });
+    let why = failure(&mut start(relay.address(), "Ada")).await;
+    assert!(why.to_string().contains("This server is full"), "{why}");
 }

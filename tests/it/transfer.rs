@@ -204,3 +204,42 @@ async fn a_file_that_was_cut_off_gives_what_is_there() {
     a.barrier().await;
     soon("stopping", relay.stop()).await;
 }
+
+/// A relay that lists the room `Lab`, and has ended it by the time of the join: it makes it anew.
+async fn forgetful() -> Target {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (stream, address) = listener.accept().await.unwrap();
+        let mut peer = Client::served(stream);
+        let listed = string(r#"{"Lab": {"joinable": true, "byte_size": 9}}"#);
+        peer.until("a list", |peer| peer.asked(4)).await;
+        peer.send(4, &listed).await;
+        peer.until("a join", |peer| peer.asked(1)).await;
+        peer.send(1, &string("Lab")).await;
+        peer.send(5, b"").await;
+        peer.until_closed().await;
+        address
+    });
+    Target {
+        host: "127.0.0.1".to_owned(),
+        port,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_just_ended_does_not_replace_its_last_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("Lab.mixer");
+    std::fs::write(&path, "the last copy").unwrap();
+    let (progress, _seen) = watch::channel(Progress::default());
+    let target = forgetful().await;
+    let gone = soon(
+        "saving",
+        save(&target, &identity(), "Lab", &path, Format::Mixer, &progress),
+    )
+    .await;
+    assert!(matches!(gone, Err(TransferError::NoRoom(_))), "{gone:?}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"the last copy");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}

@@ -74,6 +74,11 @@ impl Client {
         let stream = soon("connecting", TcpStream::connect(address))
             .await
             .unwrap();
+        Self::served(stream)
+    }
+
+    /// The same on the relay's side: reads what a client sends.
+    pub(crate) fn served(stream: TcpStream) -> Self {
         Self {
             stream,
             frames: Vec::new(),
@@ -179,6 +184,11 @@ impl Client {
             .await;
     }
 
+    /// Whether a frame of this kind has come.
+    pub(crate) fn asked(&self, kind: u16) -> bool {
+        self.frames.iter().any(|got| got.kind == kind)
+    }
+
     /// Reads until the relay closes.
     pub(crate) async fn until_closed(&mut self) {
         self.until("the relay to close", |client| client.closed)
@@ -197,7 +207,7 @@ impl Client {
         let mut payload = vec![0; size];
         self.stream.read_exact(&mut payload).await.unwrap();
         match kind {
-            4 | 14 => {
+            4 | 14 if !payload.is_empty() => {
                 let list = if kind == 4 {
                     &mut self.rooms
                 } else {
