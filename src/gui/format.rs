@@ -51,6 +51,15 @@ pub(crate) fn people(number: usize) -> String {
     }
 }
 
+/// How many entries a room's history has, in words: `1 edit`, `4,318 edits`.
+pub(crate) fn edits(number: u64) -> String {
+    if number == 1 {
+        "1 edit".to_owned()
+    } else {
+        format!("{} edits", thousands(number))
+    }
+}
+
 /// How far something is, from 0 to 1. Nothing to do counts as not begun, as its size is not known yet.
 pub(crate) fn share(done: u64, total: u64) -> f32 {
     if total == 0 {

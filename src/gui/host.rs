@@ -116,7 +116,8 @@ fn is_local_name(name: &str) -> Result<bool, &'static str> {
     {
         return name
             .parse::<Ipv4Addr>()
-            .map(|ip| ip.is_loopback())
+            // Not every address of this computer: only those for which Connect starts a server.
+            .map(|ip| ip == Ipv4Addr::LOCALHOST)
             .map_err(|_| IPV4);
     }
     // Underscores are in no standard, but in many Windows computer names.
@@ -152,6 +153,8 @@ mod tests {
             assert_eq!(parse_host(typed), host(true, None), "{typed}");
         }
         assert_eq!(parse_host("localhost:12900"), host(true, Some(12900)));
+        // As the backend has it: there Connect starts no server.
+        assert_eq!(parse_host("127.0.0.2"), host(false, None));
     }
 
     #[test]

@@ -17,3 +17,4 @@ mod traffic;
 mod transcripts;
 mod transfer;
 mod window;
+mod window_live;
