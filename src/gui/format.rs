@@ -141,10 +141,13 @@ mod tests {
     }
 
     #[test]
-    fn one_person_is_not_people() {
+    fn one_is_not_many() {
         assert_eq!(people(0), "0 people");
         assert_eq!(people(1), "1 person");
         assert_eq!(people(1_200), "1,200 people");
+        assert_eq!(edits(0), "0 edits");
+        assert_eq!(edits(1), "1 edit");
+        assert_eq!(edits(4_318), "4,318 edits");
     }
 
     #[test]

@@ -144,8 +144,8 @@ free_port() {
     return 1
 }
 
-# Takes a picture once nothing moves any more: picture NAME
-picture() {
+# Waits until nothing moves any more, and remembers how it looks then.
+settle() {
     local now=$work/now.ppm before=$work/before.ppm
     import -silent -window root "$now"
     for _ in {1..40}; do
@@ -155,25 +155,49 @@ picture() {
             break
         fi
     done
-    convert "$now" "$artefacts/$1.png" 2>/dev/null || magick "$now" "$artefacts/$1.png"
 }
 
-# Whether the screen looks different from the last picture.
+# Takes a picture once nothing moves any more: picture NAME
+picture() {
+    settle
+    convert "$work/now.ppm" "$artefacts/$1.png" 2>/dev/null || magick "$work/now.ppm" "$artefacts/$1.png"
+}
+
+# Whether the screen looks different from when it last settled.
 moved() {
     import -silent -window root "$work/moved.ppm"
     ! cmp -s "$work/moved.ppm" "$work/now.ppm"
 }
 
+# Moves the pointer to a point of a window: point WINDOW X Y
+point() {
+    timeout "$patience" xdotool windowactivate --sync "$1" mousemove --sync --window "$1" "$2" "$3" ||
+        fail "cannot point at $2, $3"
+}
+
 # Clicks at a point of a window: click WINDOW X Y
 click() {
-    timeout "$patience" xdotool windowactivate --sync "$1" mousemove --sync --window "$1" "$2" "$3" click 1 ||
-        fail "cannot click at $2, $3"
+    point "$@"
+    settle
+    xdotool click 1
 }
 
 # Types over what a field says: type_into WINDOW X Y TEXT
 type_into() {
-    click "$1" "$2" "$3"
+    point "$1" "$2" "$3"
+    settle
+    soon 'field to type into' enters_field
     xdotool key ctrl+a type --delay 15 "$4"
+}
+
+# As a person does, types only once the field shows that it was clicked: what comes in one frame with
+# the click is not for the field yet.
+enters_field() {
+    xdotool click 1
+    for _ in {1..10}; do
+        moved && return
+    done
+    return 1
 }
 
 # Starts a window: start NAME X PERSON. Sets `pid` and `window`.
