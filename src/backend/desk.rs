@@ -138,6 +138,7 @@ impl Desk {
     /// Runs until the user quits, the window is gone, or `quit` resolves.
     pub(super) async fn run(mut self, quit: impl Future<Output = ()>) {
         let mut quit = std::pin::pin!(quit);
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
         self.look_for_blender();
         let mut log_bell = self.log.bell();
         self.publish();

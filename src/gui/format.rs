@@ -51,6 +51,15 @@ pub(crate) fn people(number: usize) -> String {
     }
 }
 
+/// How many entries a room's history has, in words: `1 edit`, `4,318 edits`.
+pub(crate) fn edits(number: u64) -> String {
+    if number == 1 {
+        "1 edit".to_owned()
+    } else {
+        format!("{} edits", thousands(number))
+    }
+}
+
 /// How far something is, from 0 to 1. Nothing to do counts as not begun, as its size is not known yet.
 pub(crate) fn share(done: u64, total: u64) -> f32 {
     if total == 0 {
@@ -132,10 +141,13 @@ mod tests {
     }
 
     #[test]
-    fn one_person_is_not_people() {
+    fn one_is_not_many() {
         assert_eq!(people(0), "0 people");
         assert_eq!(people(1), "1 person");
         assert_eq!(people(1_200), "1,200 people");
+        assert_eq!(edits(0), "0 edits");
+        assert_eq!(edits(1), "1 edit");
+        assert_eq!(edits(4_318), "4,318 edits");
     }
 
     #[test]

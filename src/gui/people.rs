@@ -78,10 +78,7 @@ fn doing(person: &Person) -> String {
 }
 
 fn figures(room: &Room) -> String {
-    let mut parts = vec![
-        format::bytes(room.size_bytes),
-        format!("{} edits", format::thousands(room.edits)),
-    ];
+    let mut parts = vec![format::bytes(room.size_bytes), format::edits(room.edits)];
     for (program, version) in [
         ("Blender", &room.blender_version),
         ("Mixer", &room.mixer_version),

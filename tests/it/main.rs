@@ -20,3 +20,4 @@ mod traffic;
 mod transcripts;
 mod transfer;
 mod window;
+mod window_live;

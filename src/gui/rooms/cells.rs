@@ -129,11 +129,11 @@ fn state_words(room: &Room, ours: &Membership) -> String {
 /// The whole row as one sentence, for screen readers.
 pub(super) fn describe(room: &Room, ours: &Membership) -> String {
     format!(
-        "{}, {}, {}, {} edits, {}",
+        "{}, {}, {}, {}, {}",
         room.name,
         format::people(room.members.len()),
         format::bytes(room.size_bytes),
-        format::thousands(room.edits),
+        format::edits(room.edits),
         state_words(room, ours)
     )
 }
