@@ -17,7 +17,7 @@ use super::settings::{DEFAULT_PORT, MAX_NAME_CHARS, RECENT_HOSTS, Settings};
 use super::settings_file::SettingsFile;
 use super::transfer::{self, Ends};
 use super::view::{
-    Address, BlenderProgram, Failure, Level, Membership, Share, Status, Transfer, View,
+    Address, BlenderProgram, Failure, Level, Membership, RoomState, Share, Status, Transfer, View,
 };
 use crate::blender::{self, Installation};
 use crate::net::{Target, TargetError};
@@ -406,11 +406,19 @@ impl Desk {
                 tracing::warn!("our own connection to the server here: {why}");
             }
             Phase::Lost { retry_at, why } => {
+                // What is on the relay cannot be seen now. The list stays where it is, so that nothing
+                // jumps when the connection is there again.
+                for room in &mut self.view.rooms {
+                    room.state = RoomState::Unknown;
+                    room.members.clear();
+                }
+                self.view.membership = compose::membership(&snapshot.membership);
                 self.view.status = Status::Lost {
                     target: target.to_string(),
                     retry_at: *retry_at,
                     why: session_failure(why, false),
                 };
+                return;
             }
             Phase::Online => {
                 let first = !std::mem::replace(greeted, true);

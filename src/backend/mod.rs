@@ -16,6 +16,7 @@ mod start;
 mod transfer;
 mod view;
 
+pub use crate::protocol::ANY_VERSION;
 pub use action::{Action, Notice};
 pub use desk::Wake;
 pub use handle::{Handle, Remote, pair};

@@ -1,5 +1,6 @@
 //! The settings file: read at the start, written whole when something changed.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,17 @@ use thiserror::Error;
 
 use super::settings::{MAX_NAME_CHARS, RECENT_HOSTS, Settings};
 
+/// Colours that are told apart on light and on dark: red, green, blue, each from 0 to 1.
+const FIRST_COLORS: [[f32; 3]; 8] = [
+    [0.9, 0.45, 0.35],
+    [0.93, 0.69, 0.25],
+    [0.56, 0.76, 0.33],
+    [0.25, 0.73, 0.61],
+    [0.31, 0.66, 0.89],
+    [0.45, 0.51, 0.93],
+    [0.71, 0.48, 0.9],
+    [0.91, 0.48, 0.71],
+];
 /// A settings file larger than this is not one.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -57,7 +69,7 @@ impl SettingsFile {
             error,
         };
         match std::fs::metadata(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Settings::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(first()),
             Err(error) => return Err(unreadable(error)),
             Ok(found) if found.len() > MAX_BYTES => {
                 return Err(self.set_aside(format!("it has {} bytes", found.len())));
@@ -129,6 +141,17 @@ impl SettingsFile {
         file.persist(&self.path)?;
         Ok(())
     }
+}
+
+/// The settings of a first start: with a colour by chance, so that not everybody looks alike.
+fn first() -> Settings {
+    let chance = RandomState::new().hash_one(()) % FIRST_COLORS.len() as u64;
+    let color = usize::try_from(chance)
+        .ok()
+        .and_then(|index| FIRST_COLORS.get(index));
+    let mut settings = Settings::default();
+    settings.color = color.copied().unwrap_or(settings.color);
+    settings
 }
 
 /// What a person may have written into the file by hand, within bounds.

@@ -144,6 +144,8 @@ pub enum RoomState {
     Joining,
     /// We are in it.
     YouAreIn,
+    /// It was there when the connection broke; nothing more can be said of it.
+    Unknown,
 }
 
 /// Somebody connected to the relay.

@@ -5,7 +5,7 @@ use egui::{Align, Label, Layout, RichText, ScrollArea, Ui};
 use super::format;
 use super::theme::{TEXT_SMALL, tokens};
 use super::widgets::{caption, card_title, person_color, swatch};
-use crate::backend::{Person, Room};
+use crate::backend::{ANY_VERSION, Person, Room, RoomState};
 
 /// Height of one person, in points.
 const ROW_HEIGHT: f32 = 26.0;
@@ -18,7 +18,11 @@ pub(crate) fn ui(ui: &mut Ui, room: &Room) {
     if room.members.is_empty() {
         ui.add_space(4.0);
         let color = tokens(ui).dim;
-        ui.label(RichText::new("Nobody is in this room").color(color));
+        let words = match room.state {
+            RoomState::Unknown => "Not known while the connection is lost",
+            _ => "Nobody is in this room",
+        };
+        ui.label(RichText::new(words).color(color));
         return;
     }
     ui.spacing_mut().item_spacing.y = 0.0;
@@ -78,6 +82,9 @@ fn doing(person: &Person) -> String {
 }
 
 fn figures(room: &Room) -> String {
+    if room.blender_version == ANY_VERSION {
+        return "The first Blender that joins brings its scene".to_owned();
+    }
     let mut parts = vec![format::bytes(room.size_bytes), format::edits(room.edits)];
     for (program, version) in [
         ("Blender", &room.blender_version),

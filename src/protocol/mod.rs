@@ -24,7 +24,7 @@ pub use foreign::Foreign;
 pub use frame::{Frame, HEADER_BYTES, Header};
 pub use json::{JsonError, MAX_DEPTH, MAX_INTEGER_DIGITS, MAX_MEMBERS, object, quote};
 pub use kind::Kind;
-pub use message::{ClientMessage, JoinRequest, RelayMessage, attribute};
+pub use message::{ANY_VERSION, ClientMessage, JoinRequest, RelayMessage, attribute};
 pub use wire::{Take, WireError};
 
 /// The port Mixer listens on unless told otherwise.

@@ -17,7 +17,7 @@ use super::limits::{ERROR_TEXT_BYTES, LOG_LINES, Limits, ROOM_NAME_BYTES};
 use super::log::{Figures, Keep, Log};
 use super::outbox::{Member, Outbox, Reply};
 use crate::protocol::{
-    Attributes, ClientMessage, JoinRequest, NamedAttributes, RelayMessage, attribute,
+    ANY_VERSION, Attributes, ClientMessage, JoinRequest, NamedAttributes, RelayMessage, attribute,
 };
 
 /// The relay's registry and rules.
@@ -75,10 +75,23 @@ struct Room {
     members: BTreeSet<PeerId>,
     joinable: bool,
     keep_open: bool,
+    /// Who is bringing a scene into a room that was made without one.
+    filler: Option<PeerId>,
     told: bool,
 }
 
+/// A room made without a scene holds at most an empty batch: its begin and its end.
+const EMPTY_COMMANDS: u64 = 2;
+
 impl Room {
+    /// Whether the room was made by somebody without a scene, and nobody has brought one yet. A Blender
+    /// that joined it as it is would be left with nothing to work in, as Mixer takes its own scene
+    /// away; so the first that comes is asked for its scene instead.
+    fn is_vacant(&self) -> bool {
+        self.attributes.text(attribute::BLENDER_VERSION).as_deref() == Some(ANY_VERSION)
+            && self.log.figures().command_count <= EMPTY_COMMANDS
+    }
+
     fn whole(&self) -> Attributes {
         with_figures(self.attributes.clone(), self.log.figures())
     }
@@ -285,6 +298,9 @@ impl Hub {
         if let Some(room) = state.rooms.get_mut(name) {
             room.admits(name, request)?;
             room.members.insert(id);
+            if room.is_vacant() && request.blender_version != ANY_VERSION {
+                return self.fill(state, id, request);
+            }
             if let Some(peer) = state.peers.get_mut(&id) {
                 peer.room = Some(name.to_owned());
             }
@@ -308,6 +324,33 @@ impl Hub {
         Ok(())
     }
 
+    /// Asks the first Blender in a room without a scene for its own, as if it made the room: with its
+    /// versions, and not joinable until the scene is there.
+    fn fill(&self, state: &mut State, id: PeerId, request: &JoinRequest) -> Result<(), Refusal> {
+        let name = request.room.as_str();
+        let allowed = |others| self.limits.attributes_of_one(others, self.limits.rooms);
+        if let Err(refusal) = state.update_room(name, made_with(request), allowed) {
+            if let Some(room) = state.rooms.get_mut(name) {
+                room.members.remove(&id);
+            }
+            return Err(refusal);
+        }
+        let (Some(room), Some(outbox)) = (state.rooms.get_mut(name), state.peers.get(&id)) else {
+            return Ok(());
+        };
+        room.joinable = false;
+        room.filler = Some(id);
+        let outbox = &outbox.outbox;
+        outbox.push(Reply::message(&RelayMessage::JoinRoom(name.to_owned())));
+        outbox.push(Reply::message(&RelayMessage::Content));
+        outbox.enter(Member::making(id, name, Arc::clone(&room.log)));
+        state.move_client(id, Some(name));
+        if state.may_log(id) {
+            tracing::info!(room = name, "brings a scene");
+        }
+        Ok(())
+    }
+
     fn make_room(&self, state: &State, id: PeerId, request: &JoinRequest) -> Result<Room, Refusal> {
         let name = request.room.as_str();
         if name.trim().is_empty() {
@@ -325,16 +368,7 @@ impl Hub {
                 state.rooms.len()
             ));
         }
-        let attributes = Attributes::default()
-            .with_flag(attribute::KEEP_OPEN, false)
-            .with_text(attribute::BLENDER_VERSION, &request.blender_version)
-            .with_text(attribute::MIXER_VERSION, &request.mixer_version)
-            .with_flag(
-                attribute::IGNORE_VERSION_CHECK,
-                request.ignore_version_check,
-            )
-            .with_flag(attribute::GENERIC_PROTOCOL, request.generic_protocol)
-            .with_flag(attribute::JOINABLE, false);
+        let attributes = made_with(request).with_flag(attribute::KEEP_OPEN, false);
         let bytes = attributes.size_bytes();
         let allowed = self
             .limits
@@ -353,6 +387,7 @@ impl Hub {
             members: BTreeSet::from([id]),
             joinable: false,
             keep_open: false,
+            filler: None,
             told: false,
         })
     }
@@ -534,6 +569,22 @@ impl State {
         self.move_client(id, None);
         let room = self.rooms.get_mut(&name)?;
         room.members.remove(&id);
+        if room.filler.take_if(|filler| *filler == id).is_some() && !room.joinable {
+            // Gone before the scene was all there: the room is without one again.
+            room.joinable = true;
+            room.log.clear();
+            let vacant = JoinRequest {
+                blender_version: ANY_VERSION.to_owned(),
+                mixer_version: ANY_VERSION.to_owned(),
+                ignore_version_check: true,
+                generic_protocol: true,
+                ..JoinRequest::default()
+            };
+            let vacant = made_with(&vacant).with_flag(attribute::JOINABLE, true);
+            // The room is there, and these were its attributes before.
+            let _updated = self.update_room(&name, vacant, |_| usize::MAX);
+        }
+        let room = self.rooms.get_mut(&name)?;
         if room.members.is_empty() && !(room.keep_open && room.joinable) {
             self.end_room(id, &name);
         }
@@ -656,6 +707,19 @@ impl State {
         }
         news
     }
+}
+
+/// What a room says of what it was made with, while its content is not there yet.
+fn made_with(request: &JoinRequest) -> Attributes {
+    Attributes::default()
+        .with_text(attribute::BLENDER_VERSION, &request.blender_version)
+        .with_text(attribute::MIXER_VERSION, &request.mixer_version)
+        .with_flag(
+            attribute::IGNORE_VERSION_CHECK,
+            request.ignore_version_check,
+        )
+        .with_flag(attribute::GENERIC_PROTOCOL, request.generic_protocol)
+        .with_flag(attribute::JOINABLE, false)
 }
 
 fn frames(messages: Vec<RelayMessage>) -> Bytes {

@@ -122,6 +122,15 @@ impl Log {
         !self.figures_changed.swap(true, Ordering::AcqRel)
     }
 
+    /// Throws the history away. Cursors stay as they are: what comes gets new numbers.
+    pub(super) fn clear(&self) {
+        let mut inner = self.inner.lock();
+        inner.kept.clear();
+        inner.kept_bytes = 0;
+        drop(inner);
+        self.figures_changed.store(true, Ordering::Release);
+    }
+
     /// Rings when something was appended. What it says now counts as seen.
     pub(super) fn bell(&self) -> watch::Receiver<Seq> {
         self.head.subscribe()

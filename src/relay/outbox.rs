@@ -88,13 +88,13 @@ impl Member {
         }
     }
 
-    /// The maker: is in from the start.
+    /// The maker: is in from the start, and gets nothing of what was before.
     pub(super) fn making(id: PeerId, room: &str, log: Arc<Log>) -> Self {
         Self {
             id,
             room: room.to_owned(),
+            cursor: log.head(),
             log,
-            cursor: Seq::default(),
             entering: None,
         }
     }

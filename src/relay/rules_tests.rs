@@ -8,7 +8,7 @@ use super::delivery::Delivery;
 use super::hub::{Admission, Hub};
 use super::limits::Limits;
 use crate::protocol::{
-    Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes, RelayMessage,
+    ANY_VERSION, Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes, RelayMessage,
 };
 
 /// A client without a socket.
@@ -477,5 +477,106 @@ fn a_full_relay_says_so() {
         hub.connect(([127, 0, 0, 1], 2).into())
             .unwrap_err()
             .contains("full")
+    );
+}
+
+fn sceneless(room: &str) -> ClientMessage {
+    ClientMessage::JoinRoom(JoinRequest {
+        room: room.into(),
+        blender_version: ANY_VERSION.into(),
+        mixer_version: ANY_VERSION.into(),
+        ignore_version_check: true,
+        generic_protocol: true,
+    })
+}
+
+/// A room as our launcher makes it: without a scene, kept open.
+fn make_vacant(launcher: &mut Client, room: &str) {
+    launcher.say(sceneless(room));
+    launcher.send(132, &[0; 4]);
+    launcher.send(133, b"");
+    launcher.say(ClientMessage::Content);
+    launcher.say(ClientMessage::SetRoomKeepOpen(room.into(), true));
+    launcher.got();
+}
+
+fn rooms(client: &mut Client) -> NamedAttributes {
+    client.say(ClientMessage::ListRooms);
+    client
+        .messages()
+        .into_iter()
+        .find_map(|message| match message {
+            RelayMessage::ListRooms(rooms) => Some(rooms),
+            _ => None,
+        })
+        .unwrap()
+}
+
+#[test]
+fn the_first_blender_in_a_room_without_a_scene_brings_its_own() {
+    let hub = hub();
+    let mut launcher = Client::new(&hub, 1);
+    make_vacant(&mut launcher, "R");
+    let (mut other, mut a, mut b) = (
+        Client::new(&hub, 2),
+        Client::new(&hub, 3),
+        Client::new(&hub, 4),
+    );
+    other.say(sceneless("R"));
+    other.got();
+    assert!(other.kinds().contains(&19), "another launcher just joins");
+    a.got();
+    a.join("R");
+    assert_eq!(
+        a.kinds()[..2],
+        [1, 5],
+        "asked for its content, its own scene is not cleared"
+    );
+    b.got();
+    b.join("R");
+    assert!(b.error().contains("not ready"));
+    a.send(140, b"scene");
+    a.say(ClientMessage::Content);
+    let room = rooms(&mut b).remove("R").unwrap();
+    assert_eq!(room.text("blender_version").as_deref(), Some("2.93.0"));
+    assert_eq!(
+        (room.flag("joinable"), room.flag("ignore_version_check")),
+        (Some(true), Some(false))
+    );
+    b.join("R");
+    assert_eq!(b.kinds(), [6, 132, 133, 140, 1]);
+    assert_eq!(
+        launcher
+            .got()
+            .iter()
+            .filter(|frame| frame.kind() == Kind(140))
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_scene_that_did_not_come_whole_leaves_the_room_without_one() {
+    let hub = hub();
+    let mut launcher = Client::new(&hub, 1);
+    make_vacant(&mut launcher, "R");
+    let (mut a, mut b) = (Client::new(&hub, 2), Client::new(&hub, 3));
+    a.join("R");
+    a.send(140, b"half a scene");
+    hub.disconnect(a.admission.id);
+    a.got();
+    let room = rooms(&mut b).remove("R").unwrap();
+    assert_eq!(room.text("blender_version").as_deref(), Some(ANY_VERSION));
+    assert_eq!(
+        (room.count("command_count"), room.count("byte_size")),
+        (Some(0), Some(0))
+    );
+    b.join("R");
+    assert_eq!(b.kinds()[..2], [1, 5]);
+    launcher.say(ClientMessage::LeaveRoom("R".into()));
+    b.say(ClientMessage::LeaveRoom("R".into()));
+    assert!(
+        rooms(&mut launcher).contains_key("R"),
+        "it is kept open all the same"
     );
 }

@@ -7,12 +7,10 @@ use super::command::{Command, Identity};
 use super::event::Event;
 use super::membership::Membership;
 use crate::protocol::{
-    Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes, RelayMessage, WireError,
-    attribute,
+    ANY_VERSION, Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes,
+    RelayMessage, WireError, attribute,
 };
 
-/// What a room made by the launcher says of its versions. Everybody may join it, so it is only shown.
-pub const ANY_VERSION: &str = "any";
 /// Longest name of a person that is shown, in characters.
 const NAME_CHARS: usize = 64;
 /// Longest error that is shown, in characters.

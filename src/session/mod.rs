@@ -19,7 +19,7 @@ mod why;
 pub use command::{Command, Identity};
 pub use driver::{Config, Phase, Session, Snapshot};
 pub use event::Event;
-pub use machine::{ANY_VERSION, person_name};
+pub use machine::person_name;
 pub use membership::Membership;
 pub use transfer::{Progress, TransferError, Transferred, restore, save};
 pub use why::Why;

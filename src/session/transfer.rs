@@ -16,7 +16,8 @@ use super::why::Why;
 use crate::archive::{self, ArchiveError, Ending, Format, Origin};
 use crate::net::{FrameReader, Patience, Target, connect, write_frames};
 use crate::protocol::{
-    Attributes, ClientMessage, Frame, FrameLimits, Kind, NamedAttributes, RelayMessage, attribute,
+    Attributes, ClientMessage, Frame, FrameLimits, JoinRequest, Kind, NamedAttributes,
+    RelayMessage, attribute,
 };
 
 /// How long one address may take to answer.
@@ -197,47 +198,17 @@ pub async fn save(
     progress.send_modify(|now| {
         now.total_bytes = attributes.count(attribute::BYTE_SIZE).unwrap_or_default();
     });
-    let (frames, saving) =
-        start_saving(path.to_owned(), format, room.to_owned(), attributes.clone());
-    relay
-        .send(&[ClientMessage::JoinRoom(request_of(room, &attributes))])
-        .await?;
-    let (mut begun, mut commands) = (false, 0);
-    loop {
-        let frame = relay.frame().await?;
-        if frame.kind().is_room_command() {
-            commands += 1;
-            progress.send_modify(|now| now.done_bytes += frame.wire_len() as u64);
-            if frames.send(Some(frame)).await.is_err() {
-                break;
-            }
-            continue;
-        }
-        match decode(&frame, target)? {
-            // In without a history: the room had ended, and the relay has made it anew for us.
-            RelayMessage::JoinRoom(_) if !begun => {
-                return Err(TransferError::NoRoom(room.to_owned()));
-            }
-            RelayMessage::JoinRoom(_) => {
-                // If the other end is gone, its result says why.
-                let _finished = frames.send(None).await;
-                break;
-            }
-            RelayMessage::ClearContent => begun = true,
-            // Once the history comes, an error is about somebody else.
-            RelayMessage::SendError(text) if !begun => return Err(TransferError::Refused(text)),
-            _ => {}
-        }
-    }
+    let request = request_of(room, &attributes);
+    let (frames, saving) = start_saving(path.to_owned(), format, room.to_owned(), attributes);
+    let taken = take_history(&mut relay, request, &frames, progress).await;
+    // Waited for in any case: when this returns, either the file is there or nothing of it is.
     drop(frames);
-    let file = |error| TransferError::File {
+    let saved = saving.await.map_err(|_| TransferError::Lost)?;
+    let commands = taken?;
+    saved.map_err(|error| TransferError::File {
         path: path.to_owned(),
         error,
-    };
-    saving
-        .await
-        .map_err(|_| TransferError::Lost)?
-        .map_err(file)?;
+    })?;
     relay
         .send(&[ClientMessage::LeaveRoom(room.to_owned())])
         .await?;
@@ -246,6 +217,42 @@ pub async fn save(
         commands,
         lost_bytes: 0,
     })
+}
+
+/// Joins a room and passes its history on, up to and with the end. Returns the number of commands.
+async fn take_history(
+    relay: &mut Greeted,
+    request: JoinRequest,
+    frames: &mpsc::Sender<Option<Frame>>,
+    progress: &watch::Sender<Progress>,
+) -> Result<u64, TransferError> {
+    let room = request.room.clone();
+    relay.send(&[ClientMessage::JoinRoom(request)]).await?;
+    let (mut begun, mut commands) = (false, 0);
+    loop {
+        let frame = relay.frame().await?;
+        if frame.kind().is_room_command() {
+            commands += 1;
+            progress.send_modify(|now| now.done_bytes += frame.wire_len() as u64);
+            if frames.send(Some(frame)).await.is_err() {
+                // The other end is gone, and its result says why.
+                return Ok(commands);
+            }
+            continue;
+        }
+        match decode(&frame, &relay.target)? {
+            // In without a history: the room had ended, and the relay has made it anew for us.
+            RelayMessage::JoinRoom(_) if !begun => return Err(TransferError::NoRoom(room)),
+            RelayMessage::JoinRoom(_) => {
+                let _finished = frames.send(None).await;
+                return Ok(commands);
+            }
+            RelayMessage::ClearContent => begun = true,
+            // Once the history comes, an error is about somebody else.
+            RelayMessage::SendError(text) if !begun => return Err(TransferError::Refused(text)),
+            _ => {}
+        }
+    }
 }
 
 type Saving = JoinHandle<Result<(), ArchiveError>>;

@@ -74,7 +74,14 @@ pub(super) fn cell(ui: &mut Ui, column: Column, room: &Room, ours: &Membership, 
     }
 }
 
+/// Stands where a figure would, while nobody can say it.
+const UNKNOWN: &str = "–";
+
 fn value(column: Column, room: &Room) -> String {
+    let changes = matches!(column, Column::People | Column::Size | Column::Edits);
+    if changes && room.state == RoomState::Unknown {
+        return UNKNOWN.to_owned();
+    }
     match column {
         Column::Name | Column::State => room.name.clone(),
         Column::People => format::thousands(room.members.len() as u64),
@@ -87,7 +94,7 @@ fn value(column: Column, room: &Room) -> String {
 
 fn known(version: &str) -> String {
     if version.is_empty() {
-        "–".to_owned()
+        UNKNOWN.to_owned()
     } else {
         version.to_owned()
     }
@@ -99,7 +106,7 @@ fn look(room: &Room, tokens: &Tokens) -> (Icon, Color32) {
         RoomState::YouAreIn => (Icon::Check, tokens.ok),
         RoomState::Uploading => (Icon::Dots, tokens.warning),
         RoomState::Joining => (Icon::Dots, tokens.text),
-        RoomState::Empty => (Icon::Ring, tokens.dim),
+        RoomState::Empty | RoomState::Unknown => (Icon::Ring, tokens.dim),
     }
 }
 
@@ -111,6 +118,7 @@ fn state_words(room: &Room, ours: &Membership) -> String {
         (RoomState::Uploading, _) => "Uploading…".to_owned(),
         (RoomState::Empty, _) if room.keep_open => "Empty, kept open".to_owned(),
         (RoomState::Empty, _) => "Empty".to_owned(),
+        (RoomState::Unknown, _) => "Not known".to_owned(),
         (
             RoomState::Joining,
             Membership::Joining {
@@ -128,6 +136,9 @@ fn state_words(room: &Room, ours: &Membership) -> String {
 
 /// The whole row as one sentence, for screen readers.
 pub(super) fn describe(room: &Room, ours: &Membership) -> String {
+    if room.state == RoomState::Unknown {
+        return format!("{}, {}", room.name, state_words(room, ours));
+    }
     format!(
         "{}, {}, {}, {}, {}",
         room.name,

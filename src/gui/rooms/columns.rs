@@ -109,6 +109,7 @@ fn rank(state: RoomState) -> u8 {
         RoomState::Ready => 2,
         RoomState::Uploading => 3,
         RoomState::Empty => 4,
+        RoomState::Unknown => 5,
     }
 }
 

@@ -83,6 +83,7 @@ fn what_is_no_address_is_marked_before_anything_is_tried() {
     let mut window = Window::start(folder.path());
     for (host, words) in [
         ("studio b", "A host name has only letters"),
+        ("studio..lan", "A host name has only letters"),
         ("192.168.0.300", "four numbers from 0 to 255"),
         ("studio:99999", "Port is a number from 1 to 65535"),
     ] {
@@ -90,10 +91,6 @@ fn what_is_no_address_is_marked_before_anything_is_tried() {
         window.until_says(words);
         assert!(!window.offers("Connect"), "{host}");
     }
-    // What the field lets pass and the backend does not is told as well.
-    window.type_into("Host", "studio..lan");
-    window.press("Connect");
-    window.until_says("“studio..lan” is neither a host name nor an address.");
 }
 
 #[test]

@@ -30,13 +30,14 @@ fn the_next_start_shows_what_was_chosen() {
     assert!(window.offers("Theme: dark"));
     assert!(window.harness.ctx.global_style().visuals.dark_mode);
     window.press("Recent hosts");
-    window.until("the recent host", |window| window.offers("localhost"));
+    let recent = format!("localhost:{port}");
+    window.until("the recent host", |window| window.offers(&recent));
     window.press("Your color");
     window.until("teal", |window| window.offers("Teal"));
     window.end();
     let kept = kept(&home);
     assert_eq!((kept.port, kept.theme), (port, Theme::Dark));
-    assert_eq!(kept.recent_hosts, ["localhost"]);
+    assert_eq!(kept.recent_hosts, [recent]);
     let bytes = kept.color.map(|part| (part * 255.0).round() as u8);
     assert_eq!(bytes, [0x3f, 0xb3, 0xa3]);
 }
