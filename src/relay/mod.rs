@@ -1,12 +1,12 @@
 //! The embedded server: keeps each room's history, replays it to those who join, and passes live
 //! commands on.
 //!
-//! - [`Log`](log::Log): a room is an append-only log that members read with cursors; no queues.
-//! - [`Hub`](hub::Hub): the rules. Plain synchronous methods behind one lock, no I/O.
-//! - [`Bulletin`](bulletin::Bulletin): changed attributes and who is gone, gathered, one list for all.
-//! - [`Outbox`](outbox::Outbox): what one peer still gets: answers, and its cursor in a room.
-//! - [`Delivery`](delivery::Delivery): from these three to the next bytes for one peer.
-//! - [`peer`]: one connection, a read loop and a write loop. [`serve`]: the listener.
+//! - `log.rs`, `Log`: a room is an append-only log that members read with cursors; no queues.
+//! - `hub.rs`, `Hub`: the rules. Plain synchronous methods behind one lock, no I/O.
+//! - `bulletin.rs`, `Bulletin`: changed attributes and who is gone, gathered, one list for all.
+//! - `outbox.rs`, `Outbox`: what one peer still gets: answers, and its cursor in a room.
+//! - `delivery.rs`, `Delivery`: from these three to the next bytes for one peer.
+//! - `peer.rs`: one connection, a read loop and a write loop. `serve.rs`: the listener.
 //!
 //! Lock order: hub, then outbox, then log or bulletin. The hot path, a room command, takes only the
 //! log's.

@@ -1,6 +1,6 @@
 //! Our own connection to a relay, whoever runs it.
 //!
-//! - [`Machine`](machine::Machine): what frames and commands mean. No sockets, no clocks.
+//! - `machine.rs`: what frames and commands mean. No sockets, no clocks.
 //! - [`Session`]: its driver on a socket; connects, retries with back-off, publishes [`Snapshot`]s.
 //! - [`save`] and [`restore`]: a room into a file and back, each on a connection of its own, so that
 //!   they disturb nobody's place in a room.
