@@ -12,6 +12,8 @@ mod command;
 mod driver;
 mod event;
 mod machine;
+#[cfg(test)]
+mod machine_tests;
 mod membership;
 mod transfer;
 mod why;
