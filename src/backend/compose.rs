@@ -7,6 +7,9 @@ use crate::session::{self, Snapshot};
 
 use super::view::{Membership, Person, Room, RoomState};
 
+/// Longer descriptions of what somebody sees are not looked into: this is done for everybody, often.
+const MAX_SCENES_BYTES: usize = 64 << 10;
+
 /// All rooms, by name.
 pub(super) fn rooms(snapshot: &Snapshot) -> Vec<Room> {
     let mut members = members(snapshot);
@@ -71,6 +74,8 @@ fn room(
             .flag(attribute::IGNORE_VERSION_CHECK)
             .unwrap_or_default(),
         keep_open: attributes.flag(attribute::KEEP_OPEN).unwrap_or_default(),
+        joinable: attributes.flag(attribute::JOINABLE) == Some(true),
+        awaits_scene: attributes.flag(attribute::AWAITS_SCENE) == Some(true),
         state,
     }
 }
@@ -96,6 +101,9 @@ fn person(id: &str, attributes: &Attributes, me: Option<&String>) -> Person {
 
 /// The first scene that somebody looks at, and its frame.
 fn scene(attributes: &Attributes) -> Option<(String, i64)> {
+    attributes
+        .raw(attribute::USER_SCENES)
+        .filter(|scenes| scenes.len() <= MAX_SCENES_BYTES)?;
     let scenes = attributes.nested(attribute::USER_SCENES)?;
     let (name, _) = scenes.iter().next()?;
     let frame = scenes.nested(name)?.integer(attribute::FRAME)?;

@@ -477,7 +477,10 @@ impl Desk {
                 what,
                 advice: "Nothing was changed.".to_owned(),
             }),
-            Event::Told(text) => self.notice(Level::Warning, format!("The server says: {text}")),
+            Event::Told(text) => self.notice(
+                Level::Warning,
+                format!("A message from the server or somebody connected: {text}"),
+            ),
             Event::RoomGone(room) => tracing::info!(room, "gone"),
             Event::Entered(room) => tracing::info!(room, "we are in"),
             Event::Left(room) => tracing::info!(room, "we are out"),

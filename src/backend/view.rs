@@ -127,6 +127,10 @@ pub struct Room {
     pub ignores_versions: bool,
     /// It stays when the last one leaves.
     pub keep_open: bool,
+    /// Its content is all there, so that it can be joined.
+    pub joinable: bool,
+    /// It was made without a scene, and its relay asks the first Blender for one.
+    pub awaits_scene: bool,
     /// What can be done with it.
     pub state: RoomState,
 }

@@ -9,7 +9,7 @@ use egui::{
 
 use super::centre;
 use super::connection::Connection;
-use super::dialogs::{Dialog, Dialogs};
+use super::dialogs::{Dialog, Dialogs, loses_something};
 use super::header;
 use super::placement::Placement;
 use super::rooms::Rooms;
@@ -19,7 +19,7 @@ use super::theme::{
     self, GAP, HEADER_HEIGHT, NARROW_WINDOW, SIDE_WIDTH, SIDE_WIDTH_NARROW, tokens,
 };
 use super::toasts::Toasts;
-use crate::backend::{Action, Handle, Level, Notice, Status, Theme, View};
+use crate::backend::{Action, Handle, Level, Notice, Theme, View};
 
 /// The window: what is being typed and chosen, and the newest view.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl App {
         if self.closing || !context.input(|input| input.viewport().close_requested()) {
             return;
         }
-        if matches!(self.view.status, Status::Hosting { .. }) && self.view.people > 1 {
+        if loses_something(&self.view) {
             context.send_viewport_cmd(ViewportCommand::CancelClose);
             self.dialogs.open(Dialog::Quit);
         } else {

@@ -5,21 +5,21 @@ use std::time::Duration;
 use egui::{Key, Layout, Popup, Response, RichText, TextEdit, Ui, vec2};
 
 use super::color::ColorChooser;
-use super::dialogs::{Dialog, Dialogs};
+use super::dialogs::{Dialog, Dialogs, loses_something};
 use super::host::{parse_host, parse_port};
 use super::icons::Icon;
 use super::theme::{CONTROL_HEIGHT, tokens};
 use super::widgets::{
     button, caption, card, card_title, field, field_error, icon_button, primary, to_bytes,
 };
-use crate::backend::{Action, Settings, Status, View};
+use crate::backend::{Action, MAX_NAME_CHARS, Settings, Status, View};
 
 /// Width of the words before the fields, in points.
 const LABEL_WIDTH: f32 = 44.0;
 /// How long typing must rest before the name is sent, in seconds.
 const IDENTITY_REST: f64 = 0.6;
-/// The longest name that is sent, in characters: it has to fit into other people's windows.
-const NAME_LIMIT: usize = 64;
+/// Said at the Name field while it is empty.
+const NAMELESS: &str = "Type a name for others to see";
 
 /// What is being typed into the Connection card.
 #[derive(Debug)]
@@ -80,7 +80,8 @@ impl Connection {
             self.port = settings.port.to_string();
         }
         if self.identity_changed.is_none() {
-            if self.seen.name != settings.name {
+            // A space that is still being typed behind is not a difference.
+            if self.seen.name != settings.name && self.name.trim() != settings.name {
                 self.name.clone_from(&settings.name);
             }
             self.color.set(to_bytes(settings.color));
@@ -93,17 +94,21 @@ impl Connection {
         let mut left_field = false;
         row(ui, "Name", |ui, label| {
             let width = ui.available_width() - CONTROL_HEIGHT - 8.0;
+            let wrong = self.name.trim().is_empty().then_some(NAMELESS);
             let edit = TextEdit::singleline(&mut self.name)
                 .desired_width(width)
-                .char_limit(NAME_LIMIT)
+                .char_limit(MAX_NAME_CHARS)
                 .hint_text("As others see you");
-            let name = field(ui, edit, true, None).labelled_by(label.id);
+            let name = field(ui, edit, true, wrong).labelled_by(label.id);
             let recolored = self.color.ui(ui);
             if name.changed() || recolored {
                 self.identity_changed = Some(now);
             }
             left_field = name.lost_focus();
         });
+        if self.name.trim().is_empty() {
+            field_error(ui, NAMELESS);
+        }
         if let Some(changed) = self.identity_changed {
             let rested = now - changed;
             if left_field || rested >= IDENTITY_REST {
@@ -215,7 +220,7 @@ impl Connection {
             }
             Status::Hosting { .. } => {
                 if button(ui, true, "Stop hosting", width).clicked() {
-                    if view.people > 1 {
+                    if loses_something(view) {
                         dialogs.open(Dialog::StopHosting);
                     } else {
                         actions.push(Action::Disconnect);

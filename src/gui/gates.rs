@@ -58,7 +58,12 @@ pub(crate) fn open_in_blender(view: &View, room: Option<&Room>) -> Gate {
 
 /// Save a copy….
 pub(crate) fn save(view: &View, room: Option<&Room>) -> Gate {
-    filled(view, room)?;
+    let room = filled(view, room)?;
+    if room.members.is_empty() && !room.keep_open {
+        return no(
+            "Tick Keep open first: nobody is in this room, and it ends when the copy is made",
+        );
+    }
     no_transfer(view)
 }
 
@@ -71,7 +76,13 @@ pub(crate) fn restore(view: &View) -> Gate {
 /// Keep open.
 pub(crate) fn keep_open(view: &View, room: Option<&Room>) -> Gate {
     online(view)?;
-    if room.is_none() { no(NO_ROOM) } else { Ok(()) }
+    match room {
+        None => no(NO_ROOM),
+        Some(room) if room.keep_open && room.members.is_empty() => {
+            no("Nobody is in this room: use Delete to end it")
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// Delete.
@@ -105,7 +116,9 @@ fn filled<'a>(view: &View, room: Option<&'a Room>) -> Result<&'a Room, String> {
     online(view)?;
     match room {
         None => Err(NO_ROOM.to_owned()),
-        Some(room) if room.state == RoomState::Uploading => Err(UPLOADING.to_owned()),
+        Some(room) if room.state == RoomState::Uploading || !room.joinable => {
+            Err(UPLOADING.to_owned())
+        }
         Some(room) => Ok(room),
     }
 }

@@ -26,7 +26,8 @@ impl Attributes {
     /// # Errors
     /// When `text` is not exactly one object that Python would read.
     pub fn parse(text: &str) -> Result<Self, JsonError> {
-        let members = json::object(text)?;
+        // Lists of clients and rooms hold them one level deeper.
+        let members = json::object_at(text, 1)?;
         Ok(Self(
             members
                 .into_iter()
@@ -279,6 +280,17 @@ mod tests {
             (all.triple("c"), all.triple("bad")),
             (Some([0.1, 1.0, 0.0]), None)
         );
+    }
+
+    #[test]
+    fn what_one_may_say_fits_into_a_list() {
+        let nested =
+            |depth: usize| format!("{{\"x\": {}{}}}", "[".repeat(depth), "]".repeat(depth));
+        let deepest = (0..2 * json::MAX_DEPTH)
+            .rev()
+            .find(|&depth| Attributes::parse(&nested(depth)).is_ok());
+        let attributes = parse(&nested(deepest.unwrap()));
+        assert!(parse_named(&write_named([("a", &attributes)])).is_ok());
     }
 
     #[test]

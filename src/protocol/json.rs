@@ -45,10 +45,16 @@ pub enum JsonError {
 /// # Errors
 /// When `text` is not exactly one object that Python would read.
 pub fn object(text: &str) -> Result<Vec<(String, &str)>, JsonError> {
+    object_at(text, 0)
+}
+
+/// The same of an object that stands `depth` deep in others, or is going to: what is taken from one
+/// message must fit into another.
+pub(super) fn object_at(text: &str, depth: usize) -> Result<Vec<(String, &str)>, JsonError> {
     let mut scanner = Scanner { text, at: 0 };
     let mut members = Vec::new();
     scanner.space();
-    scanner.members(0, |name, value| {
+    scanner.members(depth, |name, value| {
         if members.len() == MAX_MEMBERS {
             return Err(JsonError::Members);
         }

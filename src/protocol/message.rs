@@ -42,10 +42,15 @@ pub mod attribute {
     /// Whether a room's first content is all there. Set by the relay.
     pub const JOINABLE: &str = "joinable";
 
+    /// Whether a room that was made without a scene still waits for the first Blender to bring one. Set by
+    /// Mixdesk's relay on such rooms only.
+    pub const AWAITS_SCENE: &str = "mixdesk_awaits_scene";
+
     /// What the relay says of a client; a client's own values of these names do not count.
     pub const OF_CLIENTS: [&str; 4] = [ID, IP, PORT, ROOM];
     /// What the relay says of a room; custom values of these names do not count.
-    pub const OF_ROOMS: [&str; 8] = [
+    pub const OF_ROOMS: [&str; 9] = [
+        AWAITS_SCENE,
         KEEP_OPEN,
         BLENDER_VERSION,
         MIXER_VERSION,

@@ -60,8 +60,9 @@ impl Piece {
 pub(super) enum News {
     /// What came since, perhaps nothing, and where to read on.
     Since(Vec<Bytes>, u64),
-    /// Too much came since to be kept: who and what is gone since. All else is in fresh lists.
-    Missed(Vec<Bytes>),
+    /// Too much came since to be kept: see [`Bulletin::gone`] for who and what is gone. All else is in
+    /// fresh lists.
+    Missed,
 }
 
 impl Bulletin {
@@ -102,10 +103,7 @@ impl Bulletin {
             .checked_sub(inner.first())
             .and_then(|skip| usize::try_from(skip).ok())
         else {
-            let old = inner.gone.iter().filter(|(number, _)| *number >= cursor);
-            let kept = inner.pieces.iter().map(|piece| &piece.gone);
-            let gone = old.map(|(_, gone)| gone).chain(kept);
-            return News::Missed(gone.filter(|gone| !gone.is_empty()).cloned().collect());
+            return News::Missed;
         };
         let (mut news, mut bytes, mut cursor) = (Vec::new(), 0, cursor);
         for piece in inner.pieces.iter().skip(skip) {
@@ -118,6 +116,21 @@ impl Bulletin {
             news.extend(parts.into_iter().filter(|part| !part.is_empty()).cloned());
         }
         News::Since(news, cursor)
+    }
+}
+
+impl Bulletin {
+    /// Who and what is gone from `cursor` on, but not past `until`.
+    pub(super) fn gone(&self, cursor: u64, until: u64) -> Vec<Bytes> {
+        let inner = self.inner.lock();
+        let old = inner.gone.iter().map(|(number, gone)| (*number, gone));
+        let kept = (inner.first()..).zip(inner.pieces.iter().map(|piece| &piece.gone));
+        let wanted =
+            |(number, gone): &(u64, &Bytes)| (cursor..until).contains(number) && !gone.is_empty();
+        old.chain(kept)
+            .filter(wanted)
+            .map(|(_, gone)| gone.clone())
+            .collect()
     }
 }
 
@@ -193,7 +206,8 @@ mod tests {
         for _ in 0..20 {
             bulletin.post(large(""));
         }
-        assert_eq!(bulletin.read(0, u64::MAX), News::Missed(Vec::new()));
+        assert_eq!(bulletin.read(0, u64::MAX), News::Missed);
+        assert_eq!(bulletin.gone(0, u64::MAX), Vec::<Bytes>::new());
         assert!(matches!(bulletin.read(16, u64::MAX), News::Since(news, 17) if news.len() == 1));
         assert!(bulletin.inner.lock().bytes <= KEPT_BYTES);
     }
@@ -206,7 +220,9 @@ mod tests {
         }
         let gone: Vec<_> = (13..20).map(|number| number.to_string()).collect();
         let gone: Vec<_> = gone.iter().map(String::as_str).collect();
-        assert_eq!(bulletin.read(13, u64::MAX), News::Missed(texts(&gone)));
+        assert_eq!(bulletin.read(13, u64::MAX), News::Missed);
+        assert_eq!(bulletin.gone(13, u64::MAX), texts(&gone));
+        assert_eq!(bulletin.gone(13, 15), texts(&gone[..2]));
         for _ in 0..3 * GONE_BYTES / (KEPT_BYTES / 8) {
             bulletin.post(Piece {
                 gone: vec![0; KEPT_BYTES / 8].into(),

@@ -48,13 +48,11 @@ impl Delivery {
                 Reply::Frame(frame) => out.push_back(frame),
                 Reply::Rooms => {
                     let (list, head) = self.hub.list_rooms();
-                    self.news_until(head, out);
-                    out.push_back(list);
+                    self.answer(list, head, out);
                 }
                 Reply::Clients => {
                     let (list, head) = self.hub.list_clients();
-                    self.news_until(head, out);
-                    out.push_back(list);
+                    self.answer(list, head, out);
                 }
             }
             gathered += out.iter().skip(counted).map(Bytes::len).sum::<usize>();
@@ -75,27 +73,31 @@ impl Delivery {
         }
     }
 
-    /// A list holds all that was told before it, so what was told before it goes first.
-    fn news_until(&mut self, until: u64, out: &mut VecDeque<Bytes>) {
-        while self.news_cursor < until {
-            self.some_news(until, out);
+    /// A list holds all that was told before it, so what was told before it goes first. Where that was
+    /// too much to be kept, newer lists have gone out in its place, and this one would be a step back.
+    fn answer(&mut self, list: Bytes, head: u64, out: &mut VecDeque<Bytes>) {
+        while self.news_cursor < head {
+            if !self.some_news(head, out) {
+                return;
+            }
         }
+        out.push_back(list);
     }
 
-    fn some_news(&mut self, until: u64, out: &mut VecDeque<Bytes>) {
-        match self.hub.bulletin.read(self.news_cursor, until) {
-            News::Since(pieces, cursor) => {
-                out.extend(pieces);
-                self.news_cursor = cursor;
-            }
-            News::Missed(gone) => {
-                // Lists hold at least what was told by then; what comes after is told on top of them.
-                let (clients, head) = self.hub.list_clients();
-                let (rooms, _) = self.hub.list_rooms();
-                out.extend(gone);
-                out.extend([clients, rooms]);
-                self.news_cursor = head;
-            }
+    /// Appends some news up to `until`. `false` when all of it was given as lists.
+    fn some_news(&mut self, until: u64, out: &mut VecDeque<Bytes>) -> bool {
+        if let News::Since(pieces, cursor) = self.hub.bulletin.read(self.news_cursor, until) {
+            out.extend(pieces);
+            self.news_cursor = cursor;
+            return true;
         }
+        // The lists hold at least what was told by then; what comes after is told on top of them. Who
+        // is gone by then is asked for only now, so that nobody falls in between.
+        let (clients, head) = self.hub.list_clients();
+        let (rooms, _) = self.hub.list_rooms();
+        out.extend(self.hub.bulletin.gone(self.news_cursor, head));
+        out.extend([clients, rooms]);
+        self.news_cursor = head;
+        false
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::PeerId;
 use super::bulletin::{Bulletin, Piece};
-use super::limits::{ERROR_TEXT_BYTES, LOG_LINES, Limits, ROOM_NAME_BYTES};
+use super::limits::{ERROR_TEXT_BYTES, ERRORS_A_TELLING, LOG_LINES, Limits, ROOM_NAME_BYTES};
 use super::log::{Figures, Keep, Log};
 use super::outbox::{Member, Outbox, Reply};
 use crate::protocol::{
@@ -36,6 +36,8 @@ pub(super) struct Hub {
 #[derive(Debug, Default)]
 struct State {
     next_peer: u64,
+    /// How often changes have been told.
+    tellings: u64,
     peers: BTreeMap<PeerId, Peer>,
     rooms: BTreeMap<String, Room>,
     /// What the attributes that clients and rooms were given take.
@@ -61,6 +63,10 @@ struct Peer {
     outbox: Arc<Outbox>,
     /// Others have been told that it is there.
     told: bool,
+    /// It has stood in a list, so that somebody may know it without having been told.
+    listed: bool,
+    /// Errors it has sent to everybody since the telling of that number.
+    errors: (u64, u32),
     /// Lines that the log has taken about it.
     log_lines: u32,
 }
@@ -152,6 +158,8 @@ impl Hub {
             room: None,
             outbox: Arc::clone(&outbox),
             told: false,
+            listed: false,
+            errors: (0, 0),
             log_lines: 0,
         };
         state.peers.insert(id, peer);
@@ -174,7 +182,7 @@ impl Hub {
         state.changed_clients.remove(&id);
         if let Some(peer) = state.peers.remove(&id) {
             state.clients_bytes -= peer.bytes;
-            if peer.told {
+            if peer.told || peer.listed {
                 state.gone_clients.push(peer.client_id);
             }
         }
@@ -251,7 +259,7 @@ impl Hub {
             ClientMessage::SetRoomAttributes(room, attributes) => {
                 let attributes = attributes.without(&attribute::OF_ROOMS);
                 state.update_room(&room, attributes, |others| {
-                    self.limits.attributes_of_one(others, self.limits.rooms)
+                    self.limits.attributes_of_one(others)
                 })
             }
             ClientMessage::SetRoomKeepOpen(room, keep_open) => {
@@ -275,6 +283,7 @@ impl Hub {
                         text.len()
                     ));
                 }
+                state.count_error(id)?;
                 self.bulletin.post(Piece {
                     rest: RelayMessage::SendError(text).encode().into_wire(),
                     ..Piece::default()
@@ -298,7 +307,10 @@ impl Hub {
         if let Some(room) = state.rooms.get_mut(name) {
             room.admits(name, request)?;
             room.members.insert(id);
-            if room.is_vacant() && request.blender_version != ANY_VERSION {
+            // Somebody without a name is no artist: Mixer's own download of a room comes without one,
+            // and waits for the history.
+            let named = peer.attributes.raw(attribute::USER_NAME).is_some();
+            if room.is_vacant() && request.blender_version != ANY_VERSION && named {
                 return self.fill(state, id, request);
             }
             if let Some(peer) = state.peers.get_mut(&id) {
@@ -328,8 +340,10 @@ impl Hub {
     /// versions, and not joinable until the scene is there.
     fn fill(&self, state: &mut State, id: PeerId, request: &JoinRequest) -> Result<(), Refusal> {
         let name = request.room.as_str();
-        let allowed = |others| self.limits.attributes_of_one(others, self.limits.rooms);
-        if let Err(refusal) = state.update_room(name, made_with(request), allowed) {
+        let allowed = |others| self.limits.attributes_of_one(others);
+        let mut filled = made_with(request);
+        filled.update(awaits_scene(false));
+        if let Err(refusal) = state.update_room(name, filled, allowed) {
             if let Some(room) = state.rooms.get_mut(name) {
                 room.members.remove(&id);
             }
@@ -368,11 +382,12 @@ impl Hub {
                 state.rooms.len()
             ));
         }
-        let attributes = made_with(request).with_flag(attribute::KEEP_OPEN, false);
+        let mut attributes = made_with(request).with_flag(attribute::KEEP_OPEN, false);
+        if request.blender_version == ANY_VERSION {
+            attributes.update(awaits_scene(true));
+        }
         let bytes = attributes.size_bytes();
-        let allowed = self
-            .limits
-            .attributes_of_one(state.rooms_bytes, self.limits.rooms);
+        let allowed = self.limits.attributes_of_one(state.rooms_bytes);
         if bytes > allowed {
             return Err("The version texts are too long.".to_owned());
         }
@@ -403,9 +418,7 @@ impl Hub {
         };
         let new = new.without(&attribute::OF_CLIENTS);
         let others = state.clients_bytes - peer.bytes;
-        let allowed = self
-            .limits
-            .attributes_of_one(others, self.limits.connections);
+        let allowed = self.limits.attributes_of_one(others);
         let changed = update(&mut peer.attributes, new, allowed)?;
         peer.bytes = peer.attributes.size_bytes();
         state.clients_bytes = others + peer.bytes;
@@ -429,12 +442,12 @@ impl Hub {
 
     /// All clients as a LIST_CLIENTS frame, and the news that it holds already.
     pub(super) fn list_clients(&self) -> (Bytes, u64) {
-        let state = self.state.lock();
-        let clients = state
-            .peers
-            .values()
-            .map(|peer| (peer.client_id.clone(), peer.attributes.clone()))
-            .collect();
+        let mut state = self.state.lock();
+        let listed = |peer: &mut Peer| {
+            peer.listed = true;
+            (peer.client_id.clone(), peer.attributes.clone())
+        };
+        let clients = state.peers.values_mut().map(listed).collect();
         let head = self.bulletin.head();
         drop(state);
         (
@@ -457,6 +470,7 @@ impl Hub {
     /// that are to be forgotten some time.
     pub(super) fn tell(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
+        state.tellings += 1;
         let piece = Piece {
             gone: frames(state.take_gone()),
             rest: frames(state.take_changes()),
@@ -522,6 +536,25 @@ impl State {
         }
     }
 
+    /// Counts an error that is for everybody.
+    ///
+    /// # Errors
+    /// When the peer has sent too many since the last telling.
+    fn count_error(&mut self, id: PeerId) -> Result<(), Refusal> {
+        let telling = self.tellings;
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return Ok(());
+        };
+        if peer.errors.0 != telling {
+            peer.errors = (telling, 0);
+        }
+        peer.errors.1 += 1;
+        if peer.errors.1 > ERRORS_A_TELLING {
+            return Err("That were too many errors at once: the rest is not passed on.".to_owned());
+        }
+        Ok(())
+    }
+
     /// Says no to a peer.
     fn refuse(&mut self, id: PeerId, refusal: Refusal) {
         if self.may_log(id) {
@@ -580,7 +613,8 @@ impl State {
                 generic_protocol: true,
                 ..JoinRequest::default()
             };
-            let vacant = made_with(&vacant).with_flag(attribute::JOINABLE, true);
+            let mut vacant = made_with(&vacant).with_flag(attribute::JOINABLE, true);
+            vacant.update(awaits_scene(true));
             // The room is there, and these were its attributes before.
             let _updated = self.update_room(&name, vacant, |_| usize::MAX);
         }
@@ -613,6 +647,11 @@ impl State {
         if room.joinable {
             return Err(format!(
                 "The content of the room “{name}” is there already."
+            ));
+        }
+        if room.filler.is_some_and(|filler| filler != id) {
+            return Err(format!(
+                "Somebody else is still sending the scene of the room “{name}”."
             ));
         }
         room.joinable = true;
@@ -720,6 +759,11 @@ fn made_with(request: &JoinRequest) -> Attributes {
         )
         .with_flag(attribute::GENERIC_PROTOCOL, request.generic_protocol)
         .with_flag(attribute::JOINABLE, false)
+}
+
+/// Says of a room that was made without a scene whether it still waits for one.
+fn awaits_scene(awaits: bool) -> Attributes {
+    Attributes::default().with_flag(attribute::AWAITS_SCENE, awaits)
 }
 
 fn frames(messages: Vec<RelayMessage>) -> Bytes {

@@ -20,8 +20,8 @@ pub struct Limits {
     pub connections: usize,
     /// Rooms at the same time.
     pub rooms: usize,
-    /// Bytes of memory, about, that answers may take which wait for one peer to read them. More ends its connection. A room's
-    /// history is not counted: it waits in the room, once for all.
+    /// Bytes of memory, about, that answers may take which wait for one peer to read them. More ends
+    /// its connection. A room's history is not counted: it waits in the room, once for all.
     pub pending_bytes: usize,
     /// Bytes of memory that the attributes of one client or room may take, about. All clients
     /// together, and all rooms, get a quarter of `control_bytes`, as a list of them is one message.
@@ -48,7 +48,7 @@ impl Default for Limits {
             connections: 4096,
             rooms: 1024,
             pending_bytes: 16 << 20,
-            attributes_bytes: 4 << 20,
+            attributes_bytes: 512 << 10,
             handshake_seconds: 20,
             stall_seconds: 60,
             write_seconds: 30 * 60,
@@ -65,6 +65,11 @@ pub(super) const ERROR_TEXT_BYTES: usize = 4096;
 /// Lines that the log takes about one connection, besides its start and end: a peer must not be able
 /// to fill the disk with what it does wrong.
 pub(super) const LOG_LINES: u32 = 200;
+/// What everybody's attributes may always take, in bytes of memory: an ordinary Blender's take some
+/// 2,000.
+const FAIR_SHARE_BYTES: usize = 8 << 10;
+/// Errors that one peer may send to everybody between two tellings.
+pub(super) const ERRORS_A_TELLING: u32 = 5;
 /// How often changes of clients and rooms are told at most.
 pub(super) const TELL_EVERY: Duration = Duration::from_millis(100);
 /// How long a peer that has to go may take to read what it still gets.
@@ -72,14 +77,13 @@ pub(super) const DRAIN: Duration = Duration::from_secs(1);
 
 impl Limits {
     /// What somebody's attributes may take while those of all others of its sort take `others`: what
-    /// these leave, but always a fair share, so that a few cannot take everybody's place. Of a list's
-    /// bytes, a quarter goes by this to the first, another to the shares, and the rest is for the
-    /// relay's own attributes.
-    pub(super) fn attributes_of_one(&self, others: usize, sharers: usize) -> usize {
+    /// these leave, but always what an ordinary Blender needs, so that a few cannot take everybody's
+    /// place.
+    pub(super) fn attributes_of_one(&self, others: usize) -> usize {
         let whole = usize::try_from(self.control_bytes / 4).unwrap_or(usize::MAX);
         whole
             .saturating_sub(others)
-            .max(whole / sharers.max(1))
+            .max(FAIR_SHARE_BYTES)
             .min(self.attributes_bytes)
     }
 

@@ -118,10 +118,18 @@ pub(super) async fn run<R, W>(
 
     let told = {
         let mut writing = pin!(write_loop(&mut writer, delivery, &hub, &outbox));
-        let end = tokio::select! {
-            end = read_loop(&mut reader, &hub, &outbox, id) => end,
-            () = shutdown.cancelled() => End::Shutdown,
-            written = &mut writing => written.map_or_else(End::from, |()| End::Closed),
+        let end = {
+            let mut reading = pin!(read_loop(&mut reader, &hub, &outbox, id));
+            let end = tokio::select! {
+                end = &mut reading => end,
+                () = shutdown.cancelled() => End::Shutdown,
+                written = &mut writing => written.map_or_else(End::from, |()| End::Closed),
+            };
+            if matches!(end, End::Write(WriteError::Io(_))) {
+                // It is gone, but what it sent before that has arrived and belongs to its room.
+                let _read = timeout(DRAIN, &mut reading).await;
+            }
+            end
         };
         // The others hear of it at once, however long the last words take.
         drop(presence);

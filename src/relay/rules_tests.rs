@@ -8,7 +8,8 @@ use super::delivery::Delivery;
 use super::hub::{Admission, Hub};
 use super::limits::Limits;
 use crate::protocol::{
-    ANY_VERSION, Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes, RelayMessage,
+    ANY_VERSION, Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes,
+    RelayMessage, attribute,
 };
 
 /// A client without a socket.
@@ -443,7 +444,10 @@ fn room_attributes_are_told_and_the_relays_own_win() {
 
 #[test]
 fn one_who_missed_too_much_gets_the_lists_instead() {
-    let hub = hub();
+    let hub = Arc::new(Hub::new(Limits {
+        attributes_bytes: 4 << 20,
+        ..Limits::default()
+    }));
     let (mut a, b) = (Client::new(&hub, 1), Client::new(&hub, 2));
     let c = Client::new(&hub, 3);
     a.got();
@@ -524,6 +528,7 @@ fn the_first_blender_in_a_room_without_a_scene_brings_its_own() {
     );
     other.say(sceneless("R"));
     other.got();
+    a.set(r#"{"user_name": "Ada"}"#);
     assert!(other.kinds().contains(&19), "another launcher just joins");
     a.got();
     a.join("R");
@@ -561,6 +566,8 @@ fn a_scene_that_did_not_come_whole_leaves_the_room_without_one() {
     let mut launcher = Client::new(&hub, 1);
     make_vacant(&mut launcher, "R");
     let (mut a, mut b) = (Client::new(&hub, 2), Client::new(&hub, 3));
+    a.set(r#"{"user_name": "Ada"}"#);
+    b.set(r#"{"user_name": "Bo"}"#);
     a.join("R");
     a.send(140, b"half a scene");
     hub.disconnect(a.admission.id);
@@ -578,5 +585,67 @@ fn a_scene_that_did_not_come_whole_leaves_the_room_without_one() {
     assert!(
         rooms(&mut launcher).contains_key("R"),
         "it is kept open all the same"
+    );
+}
+
+#[test]
+fn a_download_without_a_name_is_not_taken_for_an_artist() {
+    let hub = hub();
+    let (mut launcher, mut download) = (Client::new(&hub, 1), Client::new(&hub, 2));
+    make_vacant(&mut launcher, "R");
+    download.got();
+    download.join("R");
+    assert_eq!(
+        download.kinds(),
+        [6, 132, 133, 1],
+        "it waits for the history"
+    );
+    let room = rooms(&mut launcher).remove("R").unwrap();
+    assert_eq!(room.flag(attribute::AWAITS_SCENE), Some(true));
+}
+
+#[test]
+fn one_who_was_only_listed_is_told_gone() {
+    let hub = hub();
+    let mut a = Client::new(&hub, 1);
+    a.got();
+    let b = Client::new(&hub, 2);
+    a.say(ClientMessage::ListClients);
+    let mut out = VecDeque::new();
+    while a.delivery.gather(&mut out) {}
+    hub.disconnect(b.admission.id);
+    assert_eq!(
+        a.messages(),
+        [RelayMessage::ClientDisconnected("127.0.0.1:2".into())]
+    );
+}
+
+#[test]
+fn one_peer_cannot_talk_everybody_down() {
+    let hub = hub();
+    let (a, mut b) = (Client::new(&hub, 1), Client::new(&hub, 2));
+    b.got();
+    for _ in 0..100 {
+        a.say(ClientMessage::SendError("look out".into()));
+    }
+    assert_eq!(b.kinds(), [12; 5]);
+    a.say(ClientMessage::SendError("again".into()));
+    assert_eq!(b.kinds(), [12]);
+}
+
+#[test]
+fn one_who_takes_much_leaves_the_others_their_share() {
+    let hub = hub();
+    let many: Vec<_> = (1..20).map(|port| Client::new(&hub, port)).collect();
+    for client in &many {
+        client.set(&format!("{{\"x\": \"{}\"}}", "y".repeat(400_000)));
+    }
+    let mut late = Client::new(&hub, 99);
+    late.set(&format!("{{\"view\": \"{}\"}}", "z".repeat(4000)));
+    late.say(ClientMessage::ListClients);
+    assert!(
+        late.messages()
+            .iter()
+            .all(|message| !matches!(message, RelayMessage::SendError(_)))
     );
 }

@@ -21,8 +21,12 @@ use crate::protocol::{Frame, FrameLimits, NamedAttributes};
 
 /// How long one address may take to answer.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
-/// How long a relay may take to say who it is.
+/// How long a relay may say nothing before it has said who it is.
 const GREETING_PATIENCE: Duration = Duration::from_secs(5);
+/// How long all of the greeting may take while something comes.
+const LONGEST_GREETING: Duration = Duration::from_secs(60);
+/// How many events are told at once at most.
+const EVENTS_A_TELLING: usize = 64;
 /// How long a relay may stop in the middle of a frame. As long as a stalled network may heal.
 const STALL_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a relay may take nothing of what we send.
@@ -294,7 +298,9 @@ impl Driver {
             stall: STALL_PATIENCE,
         };
         let mut reader = FrameReader::new(reader, FRAME_LIMITS, patience);
-        let greeting_ends = tokio::time::Instant::now() + GREETING_PATIENCE;
+        // A long list over a slow line comes bit by bit, which is not the same as nothing.
+        let mut last_read = tokio::time::Instant::now();
+        let greeting_ends = last_read + LONGEST_GREETING;
         self.machine.on_connected();
         loop {
             let mut out: VecDeque<_> = self
@@ -307,16 +313,17 @@ impl Driver {
                 return Why::from_write(&error, &self.target, self.machine.is_answered());
             }
             let online = self.phase == Phase::Online;
+            let quiet_ends = (last_read + GREETING_PATIENCE).min(greeting_ends);
             tokio::select! {
                 filled = reader.fill() => match filled {
-                    Ok(true) => {}
+                    Ok(true) => last_read = tokio::time::Instant::now(),
                     Ok(false) if self.machine.is_answered() => return Why::Closed(self.target.clone(), None),
                     Ok(false) => return Why::ClosedEarly(self.target.clone()),
                     Err(error) => return Why::from_read(error, &self.target, self.machine.is_answered()),
                 },
                 Some(command) = self.commands.recv() => self.machine.on_command(Instant::now(), command),
                 () = tokio::time::sleep_until((self.published + PUBLISH_EVERY).into()), if self.machine.changed && online => {}
-                () = tokio::time::sleep_until(greeting_ends), if !online => return self.half_greeted(),
+                () = tokio::time::sleep_until(quiet_ends), if !online => return self.half_greeted(),
             }
             loop {
                 let frame = match reader.arrived() {
@@ -340,7 +347,10 @@ impl Driver {
                 if let Some(words) = words {
                     *last_words = Some((Instant::now(), words));
                 }
-                self.tell().await;
+                // Told in batches: each telling shows a copy of all that is known.
+                if self.machine.events.len() >= EVENTS_A_TELLING {
+                    self.tell().await;
+                }
             }
             if self.machine.is_online() && !online {
                 tracing::info!("online");
@@ -377,7 +387,8 @@ impl Driver {
             return;
         }
         // What happened is told after what is, so that whoever hears of it sees it too.
-        if !matches!(self.machine.events[..], [Event::RoomCommand { .. }]) {
+        let commands_only = |event: &Event| matches!(event, Event::RoomCommand { .. });
+        if !self.machine.events.iter().all(commands_only) {
             self.publish();
         }
         for event in self.machine.events.drain(..) {

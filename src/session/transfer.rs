@@ -209,9 +209,10 @@ pub async fn save(
         path: path.to_owned(),
         error,
     })?;
-    relay
+    // The file is there, whatever becomes of the connection now.
+    let _left = relay
         .send(&[ClientMessage::LeaveRoom(room.to_owned())])
-        .await?;
+        .await;
     Ok(Transferred {
         room: room.to_owned(),
         commands,

@@ -228,7 +228,12 @@ async fn an_unknown_name_is_told_as_that() {
         color: [0.0; 3],
     };
     let mut session = Session::start(Config::new(target, identity), None);
-    assert!(matches!(failure(&mut session).await, Why::UnknownName(_)));
+    // Without any network some systems ask for long before they say so.
+    let why = failure(&mut session).await;
+    assert!(
+        matches!(why, Why::UnknownName(_) | Why::LookupTimedOut(_)),
+        "{why}"
+    );
 }
 
 /// Something that takes one connection and does `answer` with it.

@@ -12,6 +12,7 @@ use egui::{
 };
 
 use self::log::Log;
+pub(crate) use self::stop_hosting::loses_something;
 use super::theme::{RADIUS_LARGE, TEXT_TITLE, tokens};
 use super::widgets::{button, danger};
 use crate::backend::{Action, View};

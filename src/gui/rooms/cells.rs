@@ -114,6 +114,7 @@ fn look(room: &Room, tokens: &Tokens) -> (Icon, Color32) {
 fn state_words(room: &Room, ours: &Membership) -> String {
     match (room.state, ours) {
         (RoomState::Ready, _) => "Ready".to_owned(),
+        (RoomState::YouAreIn, _) if !room.joinable => "You are in, uploading…".to_owned(),
         (RoomState::YouAreIn, _) => "You are in".to_owned(),
         (RoomState::Uploading, _) => "Uploading…".to_owned(),
         (RoomState::Empty, _) if room.keep_open => "Empty, kept open".to_owned(),
@@ -162,6 +163,8 @@ mod tests {
             blender_version: String::new(),
             mixer_version: String::new(),
             ignores_versions: false,
+            joinable: true,
+            awaits_scene: false,
             keep_open: false,
             state: RoomState::Empty,
         }

@@ -118,30 +118,16 @@ impl Sort {
     pub(super) fn sorted(self, rooms: &[Room]) -> Vec<&Room> {
         let mut sorted: Vec<&Room> = rooms.iter().collect();
         let Self { column, descending } = self;
-        sorted.sort_by(|one, other| {
-            let order = column.compare(one, other);
-            let order = if descending && column != Column::Name {
-                order.reverse()
-            } else {
-                order
-            };
-            let by_name = by_name(one, other);
-            let by_name = if descending && column == Column::Name {
-                by_name.reverse()
-            } else {
-                by_name
-            };
-            order.then(by_name)
-        });
+        // Names are lowered once each, not at every comparison.
+        sorted.sort_by_cached_key(|room| (room.name.to_lowercase(), room.name.as_str()));
+        match (column, descending) {
+            (Column::Name, false) => {}
+            (Column::Name, true) => sorted.reverse(),
+            (_, false) => sorted.sort_by(|one, other| column.compare(one, other)),
+            (_, true) => sorted.sort_by(|one, other| column.compare(other, one)),
+        }
         sorted
     }
-}
-
-fn by_name(one: &Room, other: &Room) -> Ordering {
-    let lower = |room: &Room| room.name.to_lowercase();
-    lower(one)
-        .cmp(&lower(other))
-        .then_with(|| one.name.cmp(&other.name))
 }
 
 #[cfg(test)]
@@ -157,6 +143,8 @@ mod tests {
             blender_version: String::new(),
             mixer_version: String::new(),
             ignores_versions: false,
+            joinable: true,
+            awaits_scene: false,
             keep_open: false,
             state: RoomState::Empty,
         }

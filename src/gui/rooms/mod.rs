@@ -153,8 +153,8 @@ impl Rooms {
                 if response.clicked() {
                     clicked = Some(room.name.clone());
                 }
-                if response.double_clicked() && gates::join(view, Some(room)).is_ok() {
-                    actions.push(Action::JoinRoom(room.name.clone()));
+                if response.double_clicked() {
+                    enter(view, room, actions);
                 }
             });
         });
@@ -290,12 +290,19 @@ impl Rooms {
             self.selected = Some(room.name.clone());
             self.reveal_selected(ui);
         }
-        if ui.input(|input| input.key_pressed(Key::Enter)) {
-            let room = self.selected(view);
-            if let (Some(room), Ok(())) = (room, gates::join(view, room)) {
-                actions.push(Action::JoinRoom(room.name.clone()));
-            }
+        if ui.input(|input| input.key_pressed(Key::Enter))
+            && let Some(room) = self.selected(view)
+        {
+            enter(view, room, actions);
         }
+    }
+}
+
+/// Asks to join. What cannot be joined is asked for all the same, since the answer says why not; but
+/// for the room we are in, where there is nothing to ask.
+fn enter(view: &View, room: &Room, actions: &mut Vec<Action>) {
+    if view.membership.room() != Some(room.name.as_str()) {
+        actions.push(Action::JoinRoom(room.name.clone()));
     }
 }
 

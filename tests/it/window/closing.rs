@@ -11,6 +11,7 @@ fn closing_quits_when_nobody_is_cut_off() {
         View::default(),
         View {
             people: 1,
+            rooms: Vec::new(),
             ..hosting()
         },
     ] {
@@ -44,6 +45,26 @@ fn closing_asks_while_others_are_connected() {
 }
 
 #[test]
+fn closing_asks_while_rooms_would_be_lost() {
+    let mut window = Window::new(View {
+        people: 1,
+        ..hosting()
+    });
+    assert!(
+        window
+            .ask_to_close()
+            .contains(&ViewportCommand::CancelClose)
+    );
+    window.harness.run();
+    assert!(window.says("Quit?"));
+    assert!(window.says("are lost unless you save copies first."));
+    window.click("Stay");
+    window.click("Stop hosting");
+    assert!(window.says("Stop hosting?"));
+    assert_eq!(window.actions(), []);
+}
+
+#[test]
 fn a_backend_that_ends_takes_the_window_along_without_asking() {
     let mut window = Window::new(hosting());
     window.remote.view.send_replace(std::sync::Arc::new(View {
@@ -70,6 +91,7 @@ fn stopping_to_host_asks_while_others_are_connected() {
 
     window.show(View {
         people: 1,
+        rooms: Vec::new(),
         ..hosting()
     });
     window.click("Stop hosting");

@@ -195,6 +195,8 @@ fn room(name: &str, state: RoomState, members: usize) -> Room {
         blender_version: "2.93.18".to_owned(),
         mixer_version: "1.1.0".to_owned(),
         ignores_versions: false,
+        joinable: true,
+        awaits_scene: false,
         keep_open: false,
         state,
     }
