@@ -1,7 +1,10 @@
 //! The program without a window, as a process.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+#[cfg(unix)]
+use std::process::{Child, ChildStdout};
+use std::process::{Command, Output, Stdio};
+#[cfg(unix)]
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -31,12 +34,14 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A program that runs until it is ended; ended at the latest when this is dropped.
+#[cfg(unix)]
 struct Running {
     child: Child,
     out: BufReader<ChildStdout>,
     _home: tempfile::TempDir,
 }
 
+#[cfg(unix)]
 impl Running {
     fn start(args: &[&str]) -> Self {
         let (mut command, home) = mixdesk(args);
@@ -75,7 +80,6 @@ impl Running {
     }
 
     /// Sends a signal; returns the exit code and how long the end took.
-    #[cfg(unix)]
     fn end(mut self, signal: rustix::process::Signal) -> (Option<i32>, Duration) {
         let pid = rustix::process::Pid::from_child(&self.child);
         let asked = Instant::now();
@@ -85,6 +89,7 @@ impl Running {
     }
 }
 
+#[cfg(unix)]
 impl Drop for Running {
     fn drop(&mut self) {
         let _ended = self.child.kill();
