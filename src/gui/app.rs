@@ -196,6 +196,7 @@ impl eframe::App for App {
             .show(ui, |ui| {
                 let panels = (&mut self.start, &mut self.rooms);
                 let port = self.connection.port();
+                panels.1.hides_addresses = self.share.hides_addresses();
                 centre::ui(
                     ui,
                     &self.view,

@@ -90,7 +90,7 @@ fn session(
     if let (Some(room), true) = (rooms.selected(view), people_height > 0.0) {
         let people = strip(ui, tokens, area, people_top, progress_top);
         part(ui, people.shrink2(vec2(SIDE, 10.0)), |ui| {
-            people::ui(ui, room);
+            people::ui(ui, room, rooms.hides_addresses);
         });
     }
     if progress_top < bar_top {

@@ -11,7 +11,7 @@ use crate::backend::{ANY_VERSION, Person, Room, RoomState};
 const ROW_HEIGHT: f32 = 26.0;
 
 /// Paints the room's figures and its people.
-pub(crate) fn ui(ui: &mut Ui, room: &Room) {
+pub(crate) fn ui(ui: &mut Ui, room: &Room, hides_addresses: bool) {
     ui.spacing_mut().item_spacing.y = 4.0;
     card_title(ui, &format!("People in {}", room.name));
     caption(ui, figures(room));
@@ -32,13 +32,13 @@ pub(crate) fn ui(ui: &mut Ui, room: &Room) {
         room.members.len(),
         |ui, rows| {
             for person in room.members.get(rows).unwrap_or_default() {
-                line(ui, person);
+                line(ui, person, hides_addresses);
             }
         },
     );
 }
 
-fn line(ui: &mut Ui, person: &Person) {
+fn line(ui: &mut Ui, person: &Person, hides_addresses: bool) {
     let tokens = tokens(ui);
     ui.horizontal(|ui| {
         ui.set_height(ROW_HEIGHT);
@@ -56,7 +56,7 @@ fn line(ui: &mut Ui, person: &Person) {
             ui.add_space(4.0);
             ui.add(
                 Label::new(
-                    RichText::new(doing(person))
+                    RichText::new(doing(person, hides_addresses))
                         .size(TEXT_SMALL)
                         .color(tokens.dim),
                 )
@@ -67,7 +67,7 @@ fn line(ui: &mut Ui, person: &Person) {
 }
 
 /// What somebody does, as far as known: `Sculpt · Scene, frame 48 · 192.168.0.31`.
-fn doing(person: &Person) -> String {
+fn doing(person: &Person, hides_address: bool) -> String {
     let mut parts = Vec::new();
     if let Some(mode) = &person.mode {
         parts.push(mode.clone());
@@ -75,7 +75,7 @@ fn doing(person: &Person) -> String {
     if let Some((scene, frame)) = &person.scene {
         parts.push(format!("{scene}, frame {frame}"));
     }
-    if !person.is_me && !person.address.is_empty() {
+    if !(person.is_me || hides_address || person.address.is_empty()) {
         parts.push(person.address.clone());
     }
     parts.join(" · ")
@@ -125,16 +125,19 @@ mod tests {
     #[test]
     fn only_what_is_known_is_told() {
         assert_eq!(
-            doing(&person()),
+            doing(&person(), false),
             "Sculpt · Harbour, frame 48 · 192.168.0.31"
         );
         assert_eq!(
-            doing(&Person {
-                mode: None,
-                scene: None,
-                is_me: true,
-                ..person()
-            }),
+            doing(
+                &Person {
+                    mode: None,
+                    scene: None,
+                    is_me: true,
+                    ..person()
+                },
+                false
+            ),
             ""
         );
     }

@@ -26,6 +26,11 @@ pub(crate) struct SharePanel {
 }
 
 impl SharePanel {
+    /// Whether addresses are hidden, everywhere in the window.
+    pub(crate) fn hides_addresses(&self) -> bool {
+        self.hidden
+    }
+
     /// Paints the card.
     pub(crate) fn ui(&mut self, ui: &mut Ui, share: &Share) {
         self.forget_copied(ui);

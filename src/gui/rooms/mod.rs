@@ -33,6 +33,8 @@ const ONE_LINE_TOOLS: f32 = 520.0;
 /// What the rooms list remembers: what is typed, chosen and sorted by.
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
+    /// Where people connect from is not shown, as nobody's address is.
+    pub(crate) hides_addresses: bool,
     new_name: String,
     selected: Option<String>,
     sort: Sort,

@@ -40,6 +40,8 @@ fn the_eye_hides_every_address_but_copying_still_works() {
     window.click("Hide addresses");
     assert!(!window.says("192.168.0.48"));
     assert!(!window.says("10.147.17.5"));
+    window.select("Shot 12");
+    assert!(!window.says("192.168.0.31"), "nor those of others");
     window.button("Copy address").click();
     window.harness.step();
     assert_eq!(window.copied().as_deref(), Some("192.168.0.48"));
