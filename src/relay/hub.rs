@@ -2,7 +2,7 @@
 //!
 //! Plain synchronous methods behind one lock and no I/O, so that each rule is a unit test.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,11 +13,13 @@ use tokio::sync::Notify;
 
 use super::PeerId;
 use super::bulletin::{Bulletin, Piece};
-use super::limits::{ERROR_TEXT_BYTES, ERRORS_A_TELLING, LOG_LINES, Limits, ROOM_NAME_BYTES};
-use super::log::{Figures, Keep, Log};
+use super::limits::{ERROR_TEXT_BYTES, Limits, ROOM_NAME_BYTES};
+use super::log::{Keep, Log};
 use super::outbox::{Member, Outbox, Reply};
+use super::room::{Refusal, Room, awaits_scene, made_with, update};
+use super::state::{Peer, State};
 use crate::protocol::{
-    ANY_VERSION, Attributes, ClientMessage, JoinRequest, NamedAttributes, RelayMessage, attribute,
+    ANY_VERSION, Attributes, ClientMessage, JoinRequest, RelayMessage, attribute,
 };
 
 /// The relay's registry and rules.
@@ -33,76 +35,6 @@ pub(super) struct Hub {
     limits: Limits,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    next_peer: u64,
-    /// How often changes have been told.
-    tellings: u64,
-    peers: BTreeMap<PeerId, Peer>,
-    rooms: BTreeMap<String, Room>,
-    /// What the attributes that clients and rooms were given take.
-    clients_bytes: usize,
-    rooms_bytes: usize,
-    /// Gone since the last telling, and known to others.
-    gone_clients: Vec<String>,
-    /// Gone since the last telling.
-    gone_rooms: BTreeSet<String>,
-    /// Changed since the last telling.
-    changed_clients: HashMap<PeerId, BTreeSet<String>>,
-    changed_rooms: HashMap<String, BTreeSet<String>>,
-}
-
-#[derive(Debug)]
-struct Peer {
-    client_id: String,
-    /// All of them, the relay's own included.
-    attributes: Attributes,
-    /// What they took when the client set them last.
-    bytes: usize,
-    room: Option<String>,
-    outbox: Arc<Outbox>,
-    /// Others have been told that it is there.
-    told: bool,
-    /// It has stood in a list, so that somebody may know it without having been told.
-    listed: bool,
-    /// Errors it has sent to everybody since the telling of that number.
-    errors: (u64, u32),
-    /// Lines that the log has taken about it.
-    log_lines: u32,
-}
-
-#[derive(Debug)]
-struct Room {
-    /// All but the figures.
-    attributes: Attributes,
-    /// What they took when they were set last.
-    bytes: usize,
-    log: Arc<Log>,
-    members: BTreeSet<PeerId>,
-    joinable: bool,
-    keep_open: bool,
-    /// Who is bringing a scene into a room that was made without one.
-    filler: Option<PeerId>,
-    told: bool,
-}
-
-/// A room made without a scene holds at most an empty batch: its begin and its end.
-const EMPTY_COMMANDS: u64 = 2;
-
-impl Room {
-    /// Whether the room was made by somebody without a scene, and nobody has brought one yet. A Blender
-    /// that joined it as it is would be left with nothing to work in, as Mixer takes its own scene
-    /// away; so the first that comes is asked for its scene instead.
-    fn is_vacant(&self) -> bool {
-        self.attributes.text(attribute::BLENDER_VERSION).as_deref() == Some(ANY_VERSION)
-            && self.log.figures().command_count <= EMPTY_COMMANDS
-    }
-
-    fn whole(&self) -> Attributes {
-        with_figures(self.attributes.clone(), self.log.figures())
-    }
-}
-
 /// A peer that was let in.
 #[derive(Debug)]
 pub(super) struct Admission {
@@ -112,9 +44,6 @@ pub(super) struct Admission {
     /// From where on it is told news.
     pub(super) news_cursor: u64,
 }
-
-/// Something that was not done, as a sentence for the person who asked.
-type Refusal = String;
 
 impl Hub {
     pub(super) fn new(limits: Limits) -> Self {
@@ -493,315 +422,10 @@ impl Hub {
     }
 }
 
-impl Room {
-    fn admits(&self, name: &str, request: &JoinRequest) -> Result<(), Refusal> {
-        if !self.joinable {
-            return Err(format!(
-                "The room “{name}” is not ready yet: its maker is still sending the scene. Try again in a moment."
-            ));
-        }
-        if self.attributes.flag(attribute::IGNORE_VERSION_CHECK) == Some(true) {
-            return Ok(());
-        }
-        for (program, attribute, theirs) in [
-            (
-                "Blender",
-                attribute::BLENDER_VERSION,
-                &request.blender_version,
-            ),
-            ("Mixer", attribute::MIXER_VERSION, &request.mixer_version),
-        ] {
-            let ours = self.attributes.text(attribute).unwrap_or_default();
-            if ours != *theirs {
-                return Err(format!(
-                    "The room “{name}” was made with {program} {}, and you have {program} {}. \
-                     Use the same version, or make the room with the version check off.",
-                    shown(&ours),
-                    shown(theirs)
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl State {
-    fn outbox(&self, id: PeerId) -> Option<&Arc<Outbox>> {
-        self.peers.get(&id).map(|peer| &peer.outbox)
-    }
-
-    fn reply(&self, id: PeerId, message: &RelayMessage) {
-        if let Some(outbox) = self.outbox(id) {
-            outbox.push(Reply::message(message));
-        }
-    }
-
-    /// Counts an error that is for everybody.
-    ///
-    /// # Errors
-    /// When the peer has sent too many since the last telling.
-    fn count_error(&mut self, id: PeerId) -> Result<(), Refusal> {
-        let telling = self.tellings;
-        let Some(peer) = self.peers.get_mut(&id) else {
-            return Ok(());
-        };
-        if peer.errors.0 != telling {
-            peer.errors = (telling, 0);
-        }
-        peer.errors.1 += 1;
-        if peer.errors.1 > ERRORS_A_TELLING {
-            return Err("That were too many errors at once: the rest is not passed on.".to_owned());
-        }
-        Ok(())
-    }
-
-    /// Says no to a peer.
-    fn refuse(&mut self, id: PeerId, refusal: Refusal) {
-        if self.may_log(id) {
-            // As a field, so that line breaks and escapes in a name are written as such.
-            tracing::info!(reason = refusal, "refused");
-        }
-        self.reply(id, &RelayMessage::SendError(refusal));
-    }
-
-    /// Whether the log takes another line about a peer.
-    fn may_log(&mut self, id: PeerId) -> bool {
-        let Some(peer) = self.peers.get_mut(&id) else {
-            return false;
-        };
-        if peer.log_lines == LOG_LINES {
-            return false;
-        }
-        peer.log_lines += 1;
-        if peer.log_lines == LOG_LINES {
-            tracing::warn!("{LOG_LINES} lines about this connection; no more until it ends");
-        }
-        peer.log_lines < LOG_LINES
-    }
-
-    fn client_changed(&mut self, id: PeerId, changed: &Attributes) {
-        let names = changed.iter().map(|(name, _)| name.to_owned());
-        self.changed_clients.entry(id).or_default().extend(names);
-    }
-
-    fn move_client(&mut self, id: PeerId, room: Option<&str>) {
-        let Some(peer) = self.peers.get_mut(&id) else {
-            return;
-        };
-        peer.room = room.map(str::to_owned);
-        let changed = peer
-            .attributes
-            .update(Attributes::default().with_text_or_null(attribute::ROOM, room));
-        self.client_changed(id, &changed);
-    }
-
-    /// Takes a peer out of its room, and ends the room where nobody is left to keep it. Returns the
-    /// room's name.
-    fn leave_room(&mut self, id: PeerId) -> Option<String> {
-        let name = self.peers.get(&id)?.room.clone()?;
-        self.move_client(id, None);
-        let room = self.rooms.get_mut(&name)?;
-        room.members.remove(&id);
-        if room.filler.take_if(|filler| *filler == id).is_some() && !room.joinable {
-            // Gone before the scene was all there: the room is without one again.
-            room.joinable = true;
-            room.log.clear();
-            let vacant = JoinRequest {
-                blender_version: ANY_VERSION.to_owned(),
-                mixer_version: ANY_VERSION.to_owned(),
-                ignore_version_check: true,
-                generic_protocol: true,
-                ..JoinRequest::default()
-            };
-            let mut vacant = made_with(&vacant).with_flag(attribute::JOINABLE, true);
-            vacant.update(awaits_scene(true));
-            // The room is there, and these were its attributes before.
-            let _updated = self.update_room(&name, vacant, |_| usize::MAX);
-        }
-        let room = self.rooms.get_mut(&name)?;
-        if room.members.is_empty() && !(room.keep_open && room.joinable) {
-            self.end_room(id, &name);
-        }
-        Some(name)
-    }
-
-    fn end_room(&mut self, by: PeerId, name: &str) {
-        self.changed_rooms.remove(name);
-        let Some(room) = self.rooms.remove(name) else {
-            return;
-        };
-        self.rooms_bytes -= room.bytes;
-        // Told even when nobody was told of the room yet: its maker knows it, and waits for this.
-        self.gone_rooms.insert(name.to_owned());
-        if self.may_log(by) {
-            tracing::info!(room = name, "the room ends");
-        }
-    }
-
-    fn content(&mut self, id: PeerId) -> Result<(), Refusal> {
-        let name = self.peers.get(&id).and_then(|peer| peer.room.clone());
-        let name = name.ok_or("You are in no room, so there is no content to finish.")?;
-        let Some(room) = self.rooms.get_mut(&name) else {
-            return Ok(());
-        };
-        if room.joinable {
-            return Err(format!(
-                "The content of the room “{name}” is there already."
-            ));
-        }
-        if room.filler.is_some_and(|filler| filler != id) {
-            return Err(format!(
-                "Somebody else is still sending the scene of the room “{name}”."
-            ));
-        }
-        room.joinable = true;
-        self.update_room(
-            &name,
-            Attributes::default().with_flag(attribute::JOINABLE, true),
-            |_| usize::MAX,
-        )
-    }
-
-    fn delete_room(&mut self, id: PeerId, name: &str) -> Result<(), Refusal> {
-        let room = self.rooms.get(name).ok_or_else(|| no_room(name))?;
-        if !room.members.is_empty() {
-            return Err(format!(
-                "The room “{name}” cannot be deleted while people are in it ({}).",
-                room.members.len()
-            ));
-        }
-        self.end_room(id, name);
-        Ok(())
-    }
-
-    /// `allowed` says what the room's attributes may take, given what those of the others do.
-    fn update_room(
-        &mut self,
-        name: &str,
-        new: Attributes,
-        allowed: impl FnOnce(usize) -> usize,
-    ) -> Result<(), Refusal> {
-        let room = self.rooms.get_mut(name).ok_or_else(|| no_room(name))?;
-        let others = self.rooms_bytes - room.bytes;
-        let changed = update(&mut room.attributes, new, allowed(others))?;
-        room.bytes = room.attributes.size_bytes();
-        self.rooms_bytes = others + room.bytes;
-        let names = changed.iter().map(|(name, _)| name.to_owned());
-        self.changed_rooms
-            .entry(name.to_owned())
-            .or_default()
-            .extend(names);
-        Ok(())
-    }
-
-    /// Who and what is gone since the last time. Told before the changes: a name may be there again.
-    fn take_gone(&mut self) -> Vec<RelayMessage> {
-        let clients = self.gone_clients.drain(..);
-        let clients = clients.map(RelayMessage::ClientDisconnected);
-        let rooms = std::mem::take(&mut self.gone_rooms);
-        let rooms = rooms.into_iter().map(RelayMessage::RoomDeleted);
-        clients.chain(rooms).collect()
-    }
-
-    /// What has changed since the last time.
-    fn take_changes(&mut self) -> Vec<RelayMessage> {
-        let mut changed_rooms = std::mem::take(&mut self.changed_rooms);
-        let mut rooms = NamedAttributes::new();
-        for (name, room) in &mut self.rooms {
-            let figures = room.log.take_changed_figures();
-            let names = changed_rooms.remove(name);
-            let told = std::mem::replace(&mut room.told, true);
-            let changed = match (told, figures) {
-                (false, _) => room.whole(),
-                (true, Some(figures)) => {
-                    with_figures(room.attributes.only(names.iter().flatten()), figures)
-                }
-                (true, None) => room.attributes.only(names.iter().flatten()),
-            };
-            if !changed.is_empty() {
-                rooms.insert(name.clone(), changed);
-            }
-        }
-        let mut clients = NamedAttributes::new();
-        for (id, names) in self.changed_clients.drain() {
-            let Some(peer) = self.peers.get_mut(&id) else {
-                continue;
-            };
-            let told = std::mem::replace(&mut peer.told, true);
-            let changed = if told {
-                peer.attributes.only(&names)
-            } else {
-                peer.attributes.clone()
-            };
-            if !changed.is_empty() {
-                clients.insert(peer.client_id.clone(), changed);
-            }
-        }
-        let mut news = Vec::new();
-        if !rooms.is_empty() {
-            news.push(RelayMessage::RoomUpdate(rooms));
-        }
-        if !clients.is_empty() {
-            news.push(RelayMessage::ClientUpdate(clients));
-        }
-        news
-    }
-}
-
-/// What a room says of what it was made with, while its content is not there yet.
-fn made_with(request: &JoinRequest) -> Attributes {
-    Attributes::default()
-        .with_text(attribute::BLENDER_VERSION, &request.blender_version)
-        .with_text(attribute::MIXER_VERSION, &request.mixer_version)
-        .with_flag(
-            attribute::IGNORE_VERSION_CHECK,
-            request.ignore_version_check,
-        )
-        .with_flag(attribute::GENERIC_PROTOCOL, request.generic_protocol)
-        .with_flag(attribute::JOINABLE, false)
-}
-
-/// Says of a room that was made without a scene whether it still waits for one.
-fn awaits_scene(awaits: bool) -> Attributes {
-    Attributes::default().with_flag(attribute::AWAITS_SCENE, awaits)
-}
-
 fn frames(messages: Vec<RelayMessage>) -> Bytes {
     let mut frames = BytesMut::new();
     for message in messages {
         frames.extend_from_slice(message.encode().wire());
     }
     frames.freeze()
-}
-
-fn no_room(name: &str) -> Refusal {
-    format!("There is no room “{}”.", shown(name))
-}
-
-/// What a peer said, as far as it fits into a sentence: it may be megabytes long.
-fn shown(text: &str) -> String {
-    text.chars().take(ROOM_NAME_BYTES).collect()
-}
-
-fn with_figures(attributes: Attributes, figures: Figures) -> Attributes {
-    attributes
-        .with_count(attribute::COMMAND_COUNT, figures.command_count)
-        .with_count(attribute::BYTE_SIZE, figures.byte_size)
-}
-
-/// Takes `new` over, unless there would be too much; returns what made a difference.
-fn update(
-    attributes: &mut Attributes,
-    new: Attributes,
-    limit: usize,
-) -> Result<Attributes, Refusal> {
-    let mut updated = attributes.clone();
-    let changed = updated.update(new);
-    if updated.size_bytes() > limit {
-        return Err(format!(
-            "These attributes are too large: {limit} bytes are allowed."
-        ));
-    }
-    *attributes = updated;
-    Ok(changed)
 }

@@ -2,7 +2,8 @@
 //! commands on.
 //!
 //! - `log.rs`, `Log`: a room is an append-only log that members read with cursors; no queues.
-//! - `hub.rs`, `Hub`: the rules. Plain synchronous methods behind one lock, no I/O.
+//! - `hub.rs`, `Hub`: the rules. Plain synchronous methods behind one lock, no I/O. `state.rs` and
+//!   `room.rs`: what they are about.
 //! - `bulletin.rs`, `Bulletin`: changed attributes and who is gone, gathered, one list for all.
 //! - `outbox.rs`, `Outbox`: what one peer still gets: answers, and its cursor in a room.
 //! - `delivery.rs`, `Delivery`: from these three to the next bytes for one peer.
@@ -18,9 +19,11 @@ mod limits;
 mod log;
 mod outbox;
 mod peer;
+mod room;
 #[cfg(test)]
 mod rules_tests;
 mod serve;
+mod state;
 
 pub use limits::Limits;
 pub use serve::{Bound, Relay, RelayError, bind};

@@ -1,0 +1,120 @@
+//! A room: what it says of itself, and whom it lets in.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::PeerId;
+use super::limits::ROOM_NAME_BYTES;
+use super::log::{Figures, Log};
+use crate::protocol::{ANY_VERSION, Attributes, JoinRequest, attribute};
+
+/// Something that was not done, as a sentence for the person who asked.
+pub(super) type Refusal = String;
+
+/// A room made without a scene holds at most an empty batch: its begin and its end.
+const EMPTY_COMMANDS: u64 = 2;
+
+#[derive(Debug)]
+pub(super) struct Room {
+    /// All but the figures.
+    pub(super) attributes: Attributes,
+    /// What they took when they were set last.
+    pub(super) bytes: usize,
+    pub(super) log: Arc<Log>,
+    pub(super) members: BTreeSet<PeerId>,
+    pub(super) joinable: bool,
+    pub(super) keep_open: bool,
+    /// Who is bringing a scene into a room that was made without one.
+    pub(super) filler: Option<PeerId>,
+    pub(super) told: bool,
+}
+
+impl Room {
+    /// Whether the room was made by somebody without a scene, and nobody has brought one yet. A Blender
+    /// that joined it as it is would be left with nothing to work in, as Mixer takes its own scene
+    /// away; so the first that comes is asked for its scene instead.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.attributes.text(attribute::BLENDER_VERSION).as_deref() == Some(ANY_VERSION)
+            && self.log.figures().command_count <= EMPTY_COMMANDS
+    }
+
+    pub(super) fn whole(&self) -> Attributes {
+        with_figures(self.attributes.clone(), self.log.figures())
+    }
+
+    pub(super) fn admits(&self, name: &str, request: &JoinRequest) -> Result<(), Refusal> {
+        if !self.joinable {
+            return Err(format!(
+                "The room “{name}” is not ready yet: its maker is still sending the scene. Try again in a moment."
+            ));
+        }
+        if self.attributes.flag(attribute::IGNORE_VERSION_CHECK) == Some(true) {
+            return Ok(());
+        }
+        for (program, attribute, theirs) in [
+            (
+                "Blender",
+                attribute::BLENDER_VERSION,
+                &request.blender_version,
+            ),
+            ("Mixer", attribute::MIXER_VERSION, &request.mixer_version),
+        ] {
+            let ours = self.attributes.text(attribute).unwrap_or_default();
+            if ours != *theirs {
+                return Err(format!(
+                    "The room “{name}” was made with {program} {}, and you have {program} {}. \
+                     Use the same version, or make the room with the version check off.",
+                    shown(&ours),
+                    shown(theirs)
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a room says of what it was made with, while its content is not there yet.
+pub(super) fn made_with(request: &JoinRequest) -> Attributes {
+    Attributes::default()
+        .with_text(attribute::BLENDER_VERSION, &request.blender_version)
+        .with_text(attribute::MIXER_VERSION, &request.mixer_version)
+        .with_flag(
+            attribute::IGNORE_VERSION_CHECK,
+            request.ignore_version_check,
+        )
+        .with_flag(attribute::GENERIC_PROTOCOL, request.generic_protocol)
+        .with_flag(attribute::JOINABLE, false)
+}
+
+/// Says of a room that was made without a scene whether it still waits for one.
+pub(super) fn awaits_scene(awaits: bool) -> Attributes {
+    Attributes::default().with_flag(attribute::AWAITS_SCENE, awaits)
+}
+
+pub(super) fn with_figures(attributes: Attributes, figures: Figures) -> Attributes {
+    attributes
+        .with_count(attribute::COMMAND_COUNT, figures.command_count)
+        .with_count(attribute::BYTE_SIZE, figures.byte_size)
+}
+
+/// Takes `new` over, unless there would be too much; returns what made a difference.
+pub(super) fn update(
+    attributes: &mut Attributes,
+    new: Attributes,
+    limit: usize,
+) -> Result<Attributes, Refusal> {
+    let mut updated = attributes.clone();
+    let changed = updated.update(new);
+    if updated.size_bytes() > limit {
+        return Err(format!(
+            "These attributes are too large: {limit} bytes are allowed."
+        ));
+    }
+    *attributes = updated;
+    Ok(changed)
+}
+
+/// What a peer said, as far as it fits into a sentence: it may be megabytes long.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(ROOM_NAME_BYTES).collect()
+}

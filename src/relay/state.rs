@@ -1,0 +1,277 @@
+//! Everybody and every room, and what of them is still to be told. Always behind the hub's lock.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::PeerId;
+use super::limits::{ERRORS_A_TELLING, LOG_LINES};
+use super::outbox::{Outbox, Reply};
+use super::room::{Refusal, Room, awaits_scene, made_with, shown, update, with_figures};
+use crate::protocol::{
+    ANY_VERSION, Attributes, JoinRequest, NamedAttributes, RelayMessage, attribute,
+};
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) next_peer: u64,
+    /// How often changes have been told.
+    pub(super) tellings: u64,
+    pub(super) peers: BTreeMap<PeerId, Peer>,
+    pub(super) rooms: BTreeMap<String, Room>,
+    /// What the attributes that clients and rooms were given take.
+    pub(super) clients_bytes: usize,
+    pub(super) rooms_bytes: usize,
+    /// Gone since the last telling, and known to others.
+    pub(super) gone_clients: Vec<String>,
+    /// Gone since the last telling.
+    pub(super) gone_rooms: BTreeSet<String>,
+    /// Changed since the last telling.
+    pub(super) changed_clients: HashMap<PeerId, BTreeSet<String>>,
+    pub(super) changed_rooms: HashMap<String, BTreeSet<String>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) client_id: String,
+    /// All of them, the relay's own included.
+    pub(super) attributes: Attributes,
+    /// What they took when the client set them last.
+    pub(super) bytes: usize,
+    pub(super) room: Option<String>,
+    pub(super) outbox: Arc<Outbox>,
+    /// Others have been told that it is there.
+    pub(super) told: bool,
+    /// It has stood in a list, so that somebody may know it without having been told.
+    pub(super) listed: bool,
+    /// Errors it has sent to everybody since the telling of that number.
+    pub(super) errors: (u64, u32),
+    /// Lines that the log has taken about it.
+    pub(super) log_lines: u32,
+}
+
+impl State {
+    pub(super) fn outbox(&self, id: PeerId) -> Option<&Arc<Outbox>> {
+        self.peers.get(&id).map(|peer| &peer.outbox)
+    }
+
+    pub(super) fn reply(&self, id: PeerId, message: &RelayMessage) {
+        if let Some(outbox) = self.outbox(id) {
+            outbox.push(Reply::message(message));
+        }
+    }
+
+    /// Counts an error that is for everybody.
+    ///
+    /// # Errors
+    /// When the peer has sent too many since the last telling.
+    pub(super) fn count_error(&mut self, id: PeerId) -> Result<(), Refusal> {
+        let telling = self.tellings;
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return Ok(());
+        };
+        if peer.errors.0 != telling {
+            peer.errors = (telling, 0);
+        }
+        peer.errors.1 += 1;
+        if peer.errors.1 > ERRORS_A_TELLING {
+            return Err("That were too many errors at once: the rest is not passed on.".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Says no to a peer.
+    pub(super) fn refuse(&mut self, id: PeerId, refusal: Refusal) {
+        if self.may_log(id) {
+            // As a field, so that line breaks and escapes in a name are written as such.
+            tracing::info!(reason = refusal, "refused");
+        }
+        self.reply(id, &RelayMessage::SendError(refusal));
+    }
+
+    /// Whether the log takes another line about a peer.
+    pub(super) fn may_log(&mut self, id: PeerId) -> bool {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return false;
+        };
+        if peer.log_lines == LOG_LINES {
+            return false;
+        }
+        peer.log_lines += 1;
+        if peer.log_lines == LOG_LINES {
+            tracing::warn!("{LOG_LINES} lines about this connection; no more until it ends");
+        }
+        peer.log_lines < LOG_LINES
+    }
+
+    pub(super) fn client_changed(&mut self, id: PeerId, changed: &Attributes) {
+        let names = changed.iter().map(|(name, _)| name.to_owned());
+        self.changed_clients.entry(id).or_default().extend(names);
+    }
+
+    pub(super) fn move_client(&mut self, id: PeerId, room: Option<&str>) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        peer.room = room.map(str::to_owned);
+        let changed = peer
+            .attributes
+            .update(Attributes::default().with_text_or_null(attribute::ROOM, room));
+        self.client_changed(id, &changed);
+    }
+
+    /// Takes a peer out of its room, and ends the room where nobody is left to keep it. Returns the
+    /// room's name.
+    pub(super) fn leave_room(&mut self, id: PeerId) -> Option<String> {
+        let name = self.peers.get(&id)?.room.clone()?;
+        self.move_client(id, None);
+        let room = self.rooms.get_mut(&name)?;
+        room.members.remove(&id);
+        if room.filler.take_if(|filler| *filler == id).is_some() && !room.joinable {
+            // Gone before the scene was all there: the room is without one again.
+            room.joinable = true;
+            room.log.clear();
+            let vacant = JoinRequest {
+                blender_version: ANY_VERSION.to_owned(),
+                mixer_version: ANY_VERSION.to_owned(),
+                ignore_version_check: true,
+                generic_protocol: true,
+                ..JoinRequest::default()
+            };
+            let mut vacant = made_with(&vacant).with_flag(attribute::JOINABLE, true);
+            vacant.update(awaits_scene(true));
+            // The room is there, and these were its attributes before.
+            let _updated = self.update_room(&name, vacant, |_| usize::MAX);
+        }
+        let room = self.rooms.get_mut(&name)?;
+        if room.members.is_empty() && !(room.keep_open && room.joinable) {
+            self.end_room(id, &name);
+        }
+        Some(name)
+    }
+
+    pub(super) fn end_room(&mut self, by: PeerId, name: &str) {
+        self.changed_rooms.remove(name);
+        let Some(room) = self.rooms.remove(name) else {
+            return;
+        };
+        self.rooms_bytes -= room.bytes;
+        // Told even when nobody was told of the room yet: its maker knows it, and waits for this.
+        self.gone_rooms.insert(name.to_owned());
+        if self.may_log(by) {
+            tracing::info!(room = name, "the room ends");
+        }
+    }
+
+    pub(super) fn content(&mut self, id: PeerId) -> Result<(), Refusal> {
+        let name = self.peers.get(&id).and_then(|peer| peer.room.clone());
+        let name = name.ok_or("You are in no room, so there is no content to finish.")?;
+        let Some(room) = self.rooms.get_mut(&name) else {
+            return Ok(());
+        };
+        if room.joinable {
+            return Err(format!(
+                "The content of the room “{name}” is there already."
+            ));
+        }
+        if room.filler.is_some_and(|filler| filler != id) {
+            return Err(format!(
+                "Somebody else is still sending the scene of the room “{name}”."
+            ));
+        }
+        room.joinable = true;
+        self.update_room(
+            &name,
+            Attributes::default().with_flag(attribute::JOINABLE, true),
+            |_| usize::MAX,
+        )
+    }
+
+    pub(super) fn delete_room(&mut self, id: PeerId, name: &str) -> Result<(), Refusal> {
+        let room = self.rooms.get(name).ok_or_else(|| no_room(name))?;
+        if !room.members.is_empty() {
+            return Err(format!(
+                "The room “{name}” cannot be deleted while people are in it ({}).",
+                room.members.len()
+            ));
+        }
+        self.end_room(id, name);
+        Ok(())
+    }
+
+    /// `allowed` says what the room's attributes may take, given what those of the others do.
+    pub(super) fn update_room(
+        &mut self,
+        name: &str,
+        new: Attributes,
+        allowed: impl FnOnce(usize) -> usize,
+    ) -> Result<(), Refusal> {
+        let room = self.rooms.get_mut(name).ok_or_else(|| no_room(name))?;
+        let others = self.rooms_bytes - room.bytes;
+        let changed = update(&mut room.attributes, new, allowed(others))?;
+        room.bytes = room.attributes.size_bytes();
+        self.rooms_bytes = others + room.bytes;
+        let names = changed.iter().map(|(name, _)| name.to_owned());
+        self.changed_rooms
+            .entry(name.to_owned())
+            .or_default()
+            .extend(names);
+        Ok(())
+    }
+
+    /// Who and what is gone since the last time. Told before the changes: a name may be there again.
+    pub(super) fn take_gone(&mut self) -> Vec<RelayMessage> {
+        let clients = self.gone_clients.drain(..);
+        let clients = clients.map(RelayMessage::ClientDisconnected);
+        let rooms = std::mem::take(&mut self.gone_rooms);
+        let rooms = rooms.into_iter().map(RelayMessage::RoomDeleted);
+        clients.chain(rooms).collect()
+    }
+
+    /// What has changed since the last time.
+    pub(super) fn take_changes(&mut self) -> Vec<RelayMessage> {
+        let mut changed_rooms = std::mem::take(&mut self.changed_rooms);
+        let mut rooms = NamedAttributes::new();
+        for (name, room) in &mut self.rooms {
+            let figures = room.log.take_changed_figures();
+            let names = changed_rooms.remove(name);
+            let told = std::mem::replace(&mut room.told, true);
+            let changed = match (told, figures) {
+                (false, _) => room.whole(),
+                (true, Some(figures)) => {
+                    with_figures(room.attributes.only(names.iter().flatten()), figures)
+                }
+                (true, None) => room.attributes.only(names.iter().flatten()),
+            };
+            if !changed.is_empty() {
+                rooms.insert(name.clone(), changed);
+            }
+        }
+        let mut clients = NamedAttributes::new();
+        for (id, names) in self.changed_clients.drain() {
+            let Some(peer) = self.peers.get_mut(&id) else {
+                continue;
+            };
+            let told = std::mem::replace(&mut peer.told, true);
+            let changed = if told {
+                peer.attributes.only(&names)
+            } else {
+                peer.attributes.clone()
+            };
+            if !changed.is_empty() {
+                clients.insert(peer.client_id.clone(), changed);
+            }
+        }
+        let mut news = Vec::new();
+        if !rooms.is_empty() {
+            news.push(RelayMessage::RoomUpdate(rooms));
+        }
+        if !clients.is_empty() {
+            news.push(RelayMessage::ClientUpdate(clients));
+        }
+        news
+    }
+}
+
+fn no_room(name: &str) -> Refusal {
+    format!("There is no room “{}”.", shown(name))
+}
