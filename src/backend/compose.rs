@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::protocol::{Attributes, NamedAttributes, attribute};
+use crate::protocol::{Attributes, attribute};
 use crate::session::{self, Snapshot};
 
 use super::view::{Membership, Person, Room, RoomState};
@@ -151,11 +151,6 @@ pub(super) fn membership(membership: &session::Membership) -> Membership {
         session::Membership::In { room } => Membership::In { room },
         session::Membership::Leaving { room, .. } => Membership::Leaving { room },
     }
-}
-
-/// How many people are connected.
-pub(super) fn people(clients: &NamedAttributes) -> usize {
-    clients.len()
 }
 
 #[cfg(test)]

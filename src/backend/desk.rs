@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet, block_in_place};
 use tokio::time::Instant;
 
 use super::action::{Action, Notice};
@@ -72,7 +72,7 @@ pub(super) struct Desk {
     remote: Remote,
     wake: Wake,
     log: LogTail,
-    file: Arc<SettingsFile>,
+    file: SettingsFile,
     view: View,
     link: Link,
     relay: Option<Relay>,
@@ -118,7 +118,7 @@ impl Desk {
             remote,
             wake,
             log: place.log,
-            file: Arc::new(place.file),
+            file: place.file,
             view,
             link: Link::Offline,
             relay: None,
@@ -397,7 +397,8 @@ impl Desk {
         match &snapshot.phase {
             Phase::Connecting => return,
             Phase::Failed(why) => {
-                let failure = session_failure(why, found_here);
+                // It may look through all programs for the one that holds the port.
+                let failure = block_in_place(|| session_failure(why, found_here));
                 self.disconnect();
                 return self.fail(failure);
             }
@@ -445,7 +446,7 @@ impl Desk {
                 }
             }
         }
-        self.view.people = compose::people(&snapshot.clients);
+        self.view.people = snapshot.clients.len();
         self.view.rooms = compose::rooms(snapshot);
         self.view.membership = compose::membership(&snapshot.membership);
     }
@@ -622,9 +623,10 @@ impl Desk {
         self.save_at = Some(Instant::now() + SAVE_AFTER);
     }
 
+    /// Writes the settings. Disks may be slow, and the other tasks of this thread are not to wait.
     fn save(&mut self) {
         self.save_at = None;
-        if let Err(error) = self.file.save(&self.view.settings) {
+        if let Err(error) = block_in_place(|| self.file.save(&self.view.settings)) {
             tracing::warn!("the settings could not be written: {error}");
             self.notice(
                 Level::Warning,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::task::block_in_place;
+
 use super::view::Failure;
 use crate::net::{Bind, Target, TargetError, connect, parse_port};
 use crate::relay::{Limits, Relay, RelayError, bind};
@@ -57,7 +59,8 @@ pub(super) async fn open(
             {
                 return Ok(found(Some(connected)));
             }
-            return Err(words(move || port_failure(&error)).await);
+            // It may look through all programs for the one that holds the port.
+            return Err(block_in_place(|| port_failure(&error)));
         }
     };
     let own = Target {
@@ -74,20 +77,6 @@ pub(super) async fn open(
         session: Session::start(config, first),
         found_here: false,
     })
-}
-
-/// Finds words for a failure on a thread of its own, as asking for the program that holds a port
-/// looks through all of them.
-async fn words(find: impl FnOnce() -> Failure + Send + 'static) -> Failure {
-    tokio::task::spawn_blocking(find)
-        .await
-        .unwrap_or_else(|error| {
-            tracing::error!("finding words failed: {error}");
-            Failure {
-                what: "This computer cannot host.".to_owned(),
-                advice: "See the log.".to_owned(),
-            }
-        })
 }
 
 /// Reads what is typed into Host: whether it means this computer, and the port it names itself.

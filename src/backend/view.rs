@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::settings::Settings;
+use crate::protocol::EMPTY_COMMANDS;
 
 /// Everything the window shows, as it is at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -133,6 +134,14 @@ pub struct Room {
     pub awaits_scene: bool,
     /// What can be done with it.
     pub state: RoomState,
+}
+
+impl Room {
+    /// Whether nobody has brought a scene into it yet.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.edits <= EMPTY_COMMANDS
+    }
 }
 
 /// What can be done with a room.

@@ -1,6 +1,7 @@
 //! `mixdesk rooms`: what a relay has.
 
 use std::io;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -16,13 +17,9 @@ pub(super) async fn rooms(args: &RoomsArgs, settings: &Settings) -> Exit {
         color: settings.color,
     };
     let config = Config::new(args.target.clone(), identity);
-    let mut session = Session::start(config, None);
-    let snapshot = match online(&mut session).await {
-        Ok(snapshot) => snapshot,
-        Err(why) => {
-            print::note(&why);
-            return Exit::NoConnection;
-        }
+    let (session, snapshot) = match connect(config).await {
+        Ok(connected) => connected,
+        Err(exit) => return exit,
     };
     let printed = if args.json {
         as_json(&snapshot)
@@ -37,24 +34,27 @@ pub(super) async fn rooms(args: &RoomsArgs, settings: &Settings) -> Exit {
     }
 }
 
-/// Waits until the session is online.
+/// Starts a session and waits until it is online.
 ///
 /// # Errors
-/// Why it is not, and what to do about it.
-pub(super) async fn online(session: &mut Session) -> Result<std::sync::Arc<Snapshot>, String> {
-    loop {
+/// When it is not going to be; why is said already.
+pub(super) async fn connect(config: Config) -> Result<(Session, Arc<Snapshot>), Exit> {
+    let mut session = Session::start(config, None);
+    let why = loop {
         let snapshot = session.snapshot();
         match &snapshot.phase {
-            Phase::Online => return Ok(snapshot),
+            Phase::Online => return Ok((session, snapshot)),
             Phase::Failed(why) | Phase::Lost { why, .. } => {
-                return Err(format!("{why} {}", why.advice()));
+                break format!("{why} {}", why.advice());
             }
             Phase::Connecting => {}
         }
         if !session.changed().await {
-            return Err("The session ended.".to_owned());
+            break "The session ended.".to_owned();
         }
-    }
+    };
+    print::note(&why);
+    Err(Exit::NoConnection)
 }
 
 /// How many people are in a room.

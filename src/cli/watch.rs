@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::args::WatchArgs;
-use super::rooms::online;
+use super::rooms::connect;
 use super::{Exit, print};
 use crate::backend::Settings;
 use crate::protocol::{Kind, attribute};
@@ -29,13 +29,9 @@ pub(super) async fn watch(
         reports_commands: true,
         ..Config::new(args.target.clone(), identity)
     };
-    let mut session = Session::start(config, None);
-    let snapshot = match online(&mut session).await {
-        Ok(snapshot) => snapshot,
-        Err(why) => {
-            print::note(&why);
-            return Exit::NoConnection;
-        }
+    let (mut session, snapshot) = match connect(config).await {
+        Ok(connected) => connected,
+        Err(exit) => return exit,
     };
     if !snapshot.rooms.contains_key(&args.room) {
         print::note(&format!(

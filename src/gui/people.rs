@@ -81,14 +81,11 @@ fn doing(person: &Person, hides_address: bool) -> String {
     parts.join(" · ")
 }
 
-/// A room that was made here on another relay holds a batch of nothing: its begin and its end.
-const EMPTY_EDITS: u64 = 2;
-
 fn figures(room: &Room) -> String {
     if room.awaits_scene {
         return "The first Blender that joins brings its scene".to_owned();
     }
-    if room.blender_version == ANY_VERSION && room.edits <= EMPTY_EDITS {
+    if room.blender_version == ANY_VERSION && room.is_blank() {
         return "Empty: a Blender that joins loses the scene it has open".to_owned();
     }
     let mut parts = vec![format::bytes(room.size_bytes), format::edits(room.edits)];

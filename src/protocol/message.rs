@@ -62,10 +62,6 @@ pub mod attribute {
     ];
 }
 
-/// What somebody who holds no scene says for a version: our launcher, when it makes a room for others.
-/// No Blender is called this.
-pub const ANY_VERSION: &str = "any";
-
 /// What JOIN_ROOM asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JoinRequest {

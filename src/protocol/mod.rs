@@ -16,6 +16,7 @@ mod frame;
 mod json;
 mod kind;
 mod message;
+mod sceneless;
 mod wire;
 
 pub use attributes::{Attributes, NamedAttributes, parse_named, write_named};
@@ -24,7 +25,8 @@ pub use foreign::Foreign;
 pub use frame::{Frame, HEADER_BYTES, Header};
 pub use json::{JsonError, MAX_DEPTH, MAX_INTEGER_DIGITS, MAX_MEMBERS, object, quote};
 pub use kind::Kind;
-pub use message::{ANY_VERSION, ClientMessage, JoinRequest, RelayMessage, attribute};
+pub use message::{ClientMessage, JoinRequest, RelayMessage, attribute};
+pub use sceneless::{ANY_VERSION, EMPTY_COMMANDS, empty_batch};
 pub use wire::{Take, WireError};
 
 /// The port Mixer listens on unless told otherwise.

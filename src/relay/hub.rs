@@ -232,35 +232,31 @@ impl Hub {
                 "You are already in the room “{current}”. Leave it first."
             ));
         }
+        // Somebody without a name is no artist: Mixer's own download of a room comes without one, and
+        // waits for the history.
+        let brings_scene = request.blender_version != ANY_VERSION
+            && peer.attributes.raw(attribute::USER_NAME).is_some();
         let outbox = Arc::clone(&peer.outbox);
-        if let Some(room) = state.rooms.get_mut(name) {
-            room.admits(name, request)?;
-            room.members.insert(id);
-            // Somebody without a name is no artist: Mixer's own download of a room comes without one,
-            // and waits for the history.
-            let named = peer.attributes.raw(attribute::USER_NAME).is_some();
-            if room.is_vacant() && request.blender_version != ANY_VERSION && named {
-                return self.fill(state, id, request);
-            }
-            if let Some(peer) = state.peers.get_mut(&id) {
-                peer.room = Some(name.to_owned());
-            }
-            outbox.enter(Member::joining(id, name, Arc::clone(&room.log)));
-            if state.may_log(id) {
-                tracing::info!(room = name, "joins");
-            }
-        } else {
+        let Some(room) = state.rooms.get_mut(name) else {
             let room = self.make_room(state, id, request)?;
-            outbox.push(Reply::message(&RelayMessage::JoinRoom(name.to_owned())));
-            outbox.push(Reply::message(&RelayMessage::Content));
-            outbox.enter(Member::making(id, name, Arc::clone(&room.log)));
             state.rooms_bytes += room.bytes;
+            let log = Arc::clone(&room.log);
             state.rooms.insert(name.to_owned(), room);
             state.changed_rooms.entry(name.to_owned()).or_default();
-            state.move_client(id, Some(name));
-            if state.may_log(id) {
-                tracing::info!(room = name, "makes a room");
-            }
+            state.ask_for_content(id, name, log, "makes a room");
+            return Ok(());
+        };
+        room.admits(name, request)?;
+        if room.is_vacant() && brings_scene {
+            return self.fill(state, id, request);
+        }
+        room.members.insert(id);
+        outbox.enter(Member::joining(id, name, Arc::clone(&room.log)));
+        if let Some(peer) = state.peers.get_mut(&id) {
+            peer.room = Some(name.to_owned());
+        }
+        if state.may_log(id) {
+            tracing::info!(room = name, "joins");
         }
         Ok(())
     }
@@ -269,27 +265,15 @@ impl Hub {
     /// versions, and not joinable until the scene is there.
     fn fill(&self, state: &mut State, id: PeerId, request: &JoinRequest) -> Result<(), Refusal> {
         let name = request.room.as_str();
-        let allowed = |others| self.limits.attributes_of_one(others);
         let mut filled = made_with(request);
         filled.update(awaits_scene(false));
-        if let Err(refusal) = state.update_room(name, filled, allowed) {
-            if let Some(room) = state.rooms.get_mut(name) {
-                room.members.remove(&id);
-            }
-            return Err(refusal);
-        }
-        let (Some(room), Some(outbox)) = (state.rooms.get_mut(name), state.peers.get(&id)) else {
-            return Ok(());
-        };
-        room.joinable = false;
-        room.filler = Some(id);
-        let outbox = &outbox.outbox;
-        outbox.push(Reply::message(&RelayMessage::JoinRoom(name.to_owned())));
-        outbox.push(Reply::message(&RelayMessage::Content));
-        outbox.enter(Member::making(id, name, Arc::clone(&room.log)));
-        state.move_client(id, Some(name));
-        if state.may_log(id) {
-            tracing::info!(room = name, "brings a scene");
+        state.update_room(name, filled, |others| self.limits.attributes_of_one(others))?;
+        if let Some(room) = state.rooms.get_mut(name) {
+            room.members.insert(id);
+            room.joinable = false;
+            room.filler = Some(id);
+            let log = Arc::clone(&room.log);
+            state.ask_for_content(id, name, log, "brings a scene");
         }
         Ok(())
     }

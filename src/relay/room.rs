@@ -6,13 +6,10 @@ use std::sync::Arc;
 use super::PeerId;
 use super::limits::ROOM_NAME_BYTES;
 use super::log::{Figures, Log};
-use crate::protocol::{ANY_VERSION, Attributes, JoinRequest, attribute};
+use crate::protocol::{ANY_VERSION, Attributes, EMPTY_COMMANDS, JoinRequest, attribute};
 
 /// Something that was not done, as a sentence for the person who asked.
 pub(super) type Refusal = String;
-
-/// A room made without a scene holds at most an empty batch: its begin and its end.
-const EMPTY_COMMANDS: u64 = 2;
 
 #[derive(Debug)]
 pub(super) struct Room {

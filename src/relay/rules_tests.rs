@@ -485,13 +485,7 @@ fn a_full_relay_says_so() {
 }
 
 fn sceneless(room: &str) -> ClientMessage {
-    ClientMessage::JoinRoom(JoinRequest {
-        room: room.into(),
-        blender_version: ANY_VERSION.into(),
-        mixer_version: ANY_VERSION.into(),
-        ignore_version_check: true,
-        generic_protocol: true,
-    })
+    ClientMessage::JoinRoom(JoinRequest::sceneless(room))
 }
 
 /// A room as our launcher makes it: without a scene, kept open.

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use super::PeerId;
 use super::limits::{ERRORS_A_TELLING, LOG_LINES};
-use super::outbox::{Outbox, Reply};
+use super::log::Log;
+use super::outbox::{Member, Outbox, Reply};
 use super::room::{Refusal, Room, awaits_scene, made_with, shown, update, with_figures};
-use crate::protocol::{
-    ANY_VERSION, Attributes, JoinRequest, NamedAttributes, RelayMessage, attribute,
-};
+use crate::protocol::{Attributes, JoinRequest, NamedAttributes, RelayMessage, attribute};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -119,6 +118,19 @@ impl State {
         self.client_changed(id, &changed);
     }
 
+    /// Puts a peer into a room whose content it is to send.
+    pub(super) fn ask_for_content(&mut self, id: PeerId, name: &str, log: Arc<Log>, does: &str) {
+        if let Some(outbox) = self.outbox(id) {
+            outbox.push(Reply::message(&RelayMessage::JoinRoom(name.to_owned())));
+            outbox.push(Reply::message(&RelayMessage::Content));
+            outbox.enter(Member::making(id, name, log));
+        }
+        self.move_client(id, Some(name));
+        if self.may_log(id) {
+            tracing::info!(room = name, "{does}");
+        }
+    }
+
     /// Takes a peer out of its room, and ends the room where nobody is left to keep it. Returns the
     /// room's name.
     pub(super) fn leave_room(&mut self, id: PeerId) -> Option<String> {
@@ -130,14 +142,8 @@ impl State {
             // Gone before the scene was all there: the room is without one again.
             room.joinable = true;
             room.log.clear();
-            let vacant = JoinRequest {
-                blender_version: ANY_VERSION.to_owned(),
-                mixer_version: ANY_VERSION.to_owned(),
-                ignore_version_check: true,
-                generic_protocol: true,
-                ..JoinRequest::default()
-            };
-            let mut vacant = made_with(&vacant).with_flag(attribute::JOINABLE, true);
+            let mut vacant =
+                made_with(&JoinRequest::sceneless(&name)).with_flag(attribute::JOINABLE, true);
             vacant.update(awaits_scene(true));
             // The room is there, and these were its attributes before.
             let _updated = self.update_room(&name, vacant, |_| usize::MAX);

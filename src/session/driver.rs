@@ -20,7 +20,7 @@ use crate::net::{Connected, FrameReader, Patience, Target, connect, write_frames
 use crate::protocol::{Frame, FrameLimits, NamedAttributes};
 
 /// How long one address may take to answer.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a relay may say nothing before it has said who it is.
 const GREETING_PATIENCE: Duration = Duration::from_secs(5);
 /// How long all of the greeting may take while something comes.
@@ -36,7 +36,7 @@ const STEADY: Duration = Duration::from_secs(30);
 /// An error that is older than this when the connection ends has nothing to do with it.
 const LAST_WORDS_HOLD: Duration = Duration::from_secs(5);
 /// A list of all clients or rooms is one message, and a relay of ours may send up to its own limit.
-const FRAME_LIMITS: FrameLimits = FrameLimits {
+pub(super) const FRAME_LIMITS: FrameLimits = FrameLimits {
     control_bytes: MIRROR_BYTES as u64,
     ..FrameLimits::DEFAULT
 };
@@ -340,10 +340,15 @@ impl Driver {
                 if let Err(error) = self.machine.on_frame(Instant::now(), &frame) {
                     return Why::from_wire(&error, &self.target);
                 }
-                let words = self.machine.events.iter().find_map(|event| match event {
-                    Event::Told(text) | Event::Refused(text) => Some(text.clone()),
-                    _ => None,
-                });
+                let words = self
+                    .machine
+                    .events
+                    .iter()
+                    .rev()
+                    .find_map(|event| match event {
+                        Event::Told(text) | Event::Refused(text) => Some(text.clone()),
+                        _ => None,
+                    });
                 if let Some(words) = words {
                     *last_words = Some((Instant::now(), words));
                 }

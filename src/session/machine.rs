@@ -7,8 +7,8 @@ use super::command::{Command, Identity};
 use super::event::Event;
 use super::membership::Membership;
 use crate::protocol::{
-    ANY_VERSION, Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes,
-    RelayMessage, WireError, attribute,
+    Attributes, ClientMessage, Frame, JoinRequest, NamedAttributes, RelayMessage, WireError,
+    attribute, empty_batch,
 };
 
 /// Longest name of a person that is shown, in characters.
@@ -198,13 +198,7 @@ impl Machine {
                 "There is a room “{room}” already. Choose another name, or join it."
             ));
         }
-        let request = JoinRequest {
-            room: room.clone(),
-            blender_version: ANY_VERSION.to_owned(),
-            mixer_version: ANY_VERSION.to_owned(),
-            ignore_version_check: true,
-            generic_protocol: true,
-        };
+        let request = JoinRequest::sceneless(&room);
         self.asked = Some(room.clone());
         self.membership = Membership::Creating { room };
         self.send(&ClientMessage::JoinRoom(request));
@@ -419,15 +413,6 @@ impl Machine {
             |named: &NamedAttributes| named.values().map(Attributes::size_bytes).sum::<usize>();
         size(&self.clients) + size(&self.rooms) > MIRROR_BYTES
     }
-}
-
-/// The content of an empty room: a batch of nothing. Mixer divides by a room's size while it joins,
-/// so a room may be empty but not of no bytes.
-pub(super) fn empty_batch() -> [Frame; 2] {
-    [
-        Frame::new(Kind::GROUP_BEGIN, &0u32.to_le_bytes()),
-        Frame::new(Kind::GROUP_END, &[]),
-    ]
 }
 
 fn merge(mirror: &mut NamedAttributes, updates: NamedAttributes) {

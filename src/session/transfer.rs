@@ -11,24 +11,18 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::command::Identity;
-use super::machine::{MIRROR_BYTES, empty_batch, request_of};
+use super::driver::{CONNECT_PATIENCE, FRAME_LIMITS};
+use super::machine::request_of;
 use super::why::Why;
 use crate::archive::{self, ArchiveError, Ending, Format, Origin};
 use crate::net::{FrameReader, Patience, Target, connect, write_frames};
 use crate::protocol::{
-    Attributes, ClientMessage, Frame, FrameLimits, JoinRequest, Kind, NamedAttributes,
-    RelayMessage, attribute,
+    Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes, RelayMessage, attribute,
+    empty_batch,
 };
 
-/// How long one address may take to answer.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a relay may say nothing, or take nothing, before a transfer is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The list of all rooms is one message.
-const FRAME_LIMITS: FrameLimits = FrameLimits {
-    control_bytes: MIRROR_BYTES as u64,
-    ..FrameLimits::DEFAULT
-};
 /// Frames between the network and the file. Few, as one may be hundreds of megabytes.
 const FRAMES_WAITING: usize = 4;
 
@@ -133,7 +127,10 @@ impl Greeted {
     }
 
     async fn frame(&mut self) -> Result<Frame, TransferError> {
-        next_frame(&mut self.reader, &self.target).await
+        let next = next_frame(&mut self.reader, &self.target);
+        tokio::time::timeout(PATIENCE, next)
+            .await
+            .map_err(|_| TransferError::Connection(Why::Silent(self.target.clone())))?
     }
 
     /// The next message that is not a room command.
@@ -147,16 +144,15 @@ impl Greeted {
     }
 }
 
+/// The next frame, however long it takes.
 async fn next_frame(
     reader: &mut FrameReader<OwnedReadHalf>,
     target: &Target,
 ) -> Result<Frame, TransferError> {
-    let waiting = tokio::time::timeout(PATIENCE, reader.next());
-    let why = match waiting.await {
-        Ok(Ok(Some(frame))) => return Ok(frame),
-        Ok(Ok(None)) => Why::Closed(target.clone(), None),
-        Ok(Err(error)) => Why::from_read(error, target, true),
-        Err(_) => Why::Silent(target.clone()),
+    let why = match reader.next().await {
+        Ok(Some(frame)) => return Ok(frame),
+        Ok(None) => Why::Closed(target.clone(), None),
+        Err(error) => Why::from_read(error, target, true),
     };
     Err(TransferError::Connection(why))
 }
@@ -440,15 +436,7 @@ async fn until_left(
 ) -> Result<(), TransferError> {
     loop {
         // While a large room is sent nothing need come back, so this waits as long as the sending.
-        let frame = match reader.next().await {
-            Ok(Some(frame)) => frame,
-            Ok(None) => return Err(TransferError::Connection(Why::Closed(target.clone(), None))),
-            Err(error) => {
-                return Err(TransferError::Connection(Why::from_read(
-                    error, target, true,
-                )));
-            }
-        };
+        let frame = next_frame(reader, target).await?;
         match frame.kind() {
             Kind::LEAVE_ROOM => return Ok(()),
             // About somebody else, or about an attribute: the history is taken all the same.

@@ -6,9 +6,6 @@ use super::{Answer, question};
 use crate::backend::{Room, Status, View};
 use crate::gui::format;
 
-/// A room that was made here holds a batch of nothing: its begin and its end.
-const EMPTY_EDITS: u64 = 2;
-
 /// Paints the question.
 pub(super) fn ui(ui: &mut Ui, view: &View, fresh: bool) -> Answer {
     let ask = format!("Stop hosting{}?", others(view));
@@ -23,7 +20,7 @@ pub(crate) fn loses_something(view: &View) -> bool {
 }
 
 fn filled(view: &View) -> impl Iterator<Item = &Room> {
-    view.rooms.iter().filter(|room| room.edits > EMPTY_EDITS)
+    view.rooms.iter().filter(|room| !room.is_blank())
 }
 
 /// Everybody but us, as the end of a question; nothing where there is nobody else.

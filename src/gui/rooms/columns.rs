@@ -132,23 +132,8 @@ impl Sort {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample as room;
     use super::*;
-
-    fn room(name: &str, edits: u64) -> Room {
-        Room {
-            name: name.to_owned(),
-            members: Vec::new(),
-            size_bytes: 0,
-            edits,
-            blender_version: String::new(),
-            mixer_version: String::new(),
-            ignores_versions: false,
-            joinable: true,
-            awaits_scene: false,
-            keep_open: false,
-            state: RoomState::Empty,
-        }
-    }
 
     #[test]
     fn rooms_are_sorted_by_the_column_and_then_by_name() {

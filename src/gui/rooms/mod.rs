@@ -321,3 +321,21 @@ fn empty(ui: &mut Ui) {
         );
     });
 }
+
+/// A room to test with.
+#[cfg(test)]
+fn sample(name: &str, edits: u64) -> Room {
+    Room {
+        name: name.to_owned(),
+        members: Vec::new(),
+        size_bytes: 0,
+        edits,
+        blender_version: String::new(),
+        mixer_version: String::new(),
+        ignores_versions: false,
+        joinable: true,
+        awaits_scene: false,
+        keep_open: false,
+        state: crate::backend::RoomState::Empty,
+    }
+}
