@@ -146,12 +146,12 @@ mod tests {
         ] {
             history.push(command(position, kind, path));
         }
-        assert_eq!(history.superseded(0..100).collect::<Vec<_>>(), [0..5]);
+        assert!(history.superseded(0..100).eq(std::iter::once(0..5)));
         assert_eq!((history.commands(), history.bytes()), (8, 160 + 68));
         assert!(history.is_wholly_superseded(0..5));
         assert!(!history.is_wholly_superseded(0..6));
         history.clear(13);
-        assert_eq!(history.superseded(2..100).collect::<Vec<_>>(), [0..13]);
+        assert!(history.superseded(2..100).eq(std::iter::once(0..13)));
         assert_eq!((history.commands(), history.bytes()), (0, 0));
     }
 

@@ -375,9 +375,7 @@ impl Log {
 
     /// Reads from `cursor` up to `until`, as a replay: all of the history, whoever sent it.
     pub(super) fn replay(&self, cursor: Seq, until: Seq) -> Read {
-        self.inner
-            .lock()
-            .read(cursor, until, |block, history| block.replayed(history))
+        self.inner.lock().read(cursor, until, Block::replayed)
     }
 
     /// Reads from `cursor` on, live: everything but the member's own commands.

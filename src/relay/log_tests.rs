@@ -159,14 +159,14 @@ fn nobody_sees_what_is_not_written_down() {
     let log = Log::journaled(KEEP);
     let (kept, live) = (command(140, "a", ""), Frame::new(Kind::FRAME, &[0; 4]));
     append(&log, 1, [live.clone()], Instant::now());
-    assert_eq!(all_live(&log, Seq::default(), 2), wire(&[live.clone()]));
+    assert_eq!(all_live(&log, Seq::default(), 2), wire([&live]));
     append(
         &log,
         1,
         [live.clone(), kept.clone(), live.clone()],
         Instant::now(),
     );
-    assert_eq!(all_live(&log, Seq(1), 2), wire(&[live.clone()]));
+    assert_eq!(all_live(&log, Seq(1), 2), wire([&live]));
     let (replayed, cursor) = batch(log.replay(Seq::default(), log.head()));
     assert_eq!((replayed.len(), cursor), (0, Seq(2)));
     write_down(&log);
@@ -176,7 +176,7 @@ fn nobody_sees_what_is_not_written_down() {
     );
     log.fails("the disk is full");
     append(&log, 1, [kept.clone()], Instant::now());
-    assert_eq!(all_live(&log, Seq(4), 2), wire(&[kept.clone()]));
+    assert_eq!(all_live(&log, Seq(4), 2), wire([&kept]));
     assert_eq!(
         log.take_journal_news(),
         Some(JournalNews::Fails("the disk is full".to_owned()))

@@ -80,7 +80,8 @@ impl End {
     /// What the peer is told about it, where it can still be told and would understand.
     fn farewell(&self) -> Option<Reply> {
         let text = match self {
-            Self::Closed | Self::Write(_) | Self::Overfull(_) => return None,
+            // Where its room could not be read it may be in the middle of a frame.
+            Self::Closed | Self::Write(_) | Self::Overfull(_) | Self::Cold(_) => return None,
             Self::Read(
                 ReadError::Io(_) | ReadError::Truncated | ReadError::Frame(FrameError::NotMixer(_)),
             ) => {
@@ -88,8 +89,6 @@ impl End {
             }
             Self::Shutdown => "The server is closing.".to_owned(),
             Self::Full(why) => why.clone(),
-            // It may be in the middle of a frame.
-            Self::Cold(_) => return None,
             Self::Read(error) => format!("The server closed the connection: {error}."),
         };
         Some(Reply::message(&RelayMessage::SendError(text)))
