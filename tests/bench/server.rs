@@ -1,11 +1,11 @@
 //! What is measured: a process that listens on a port of its own, and ends with its handle.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -42,14 +42,21 @@ impl Side {
     }
 }
 
-/// Leaders of the process groups that run now, for the case that the bench is interrupted.
-static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+/// Leaders of the process groups that run now and where their files are, for the case that the bench is
+/// interrupted.
+static RUNNING: Mutex<BTreeMap<i32, PathBuf>> = Mutex::new(BTreeMap::new());
 
-/// Ends everything that was started, at once.
+/// Ends everything that was started, at once. Nothing can be started after that.
 pub(crate) fn end_all() {
-    for leader in &*RUNNING.lock() {
+    let running = RUNNING.lock();
+    for leader in running.keys() {
         kill(*leader, Signal::KILL);
     }
+    for home in running.values() {
+        // What a process that is ending still puts there stays.
+        let _removed = std::fs::remove_dir_all(home);
+    }
+    std::mem::forget(running);
 }
 
 fn kill(leader: i32, signal: Signal) {
@@ -70,7 +77,9 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(side: &Side) -> Result<Self, String> {
         // On a disk, where a room's files have the cost they have for people; /tmp may be memory.
-        let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+        let home = tempfile::Builder::new()
+            .prefix("bench-")
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
             .map_err(|error| format!("no folder for the relay's files: {error}"))?;
         match side {
             Side::Bare => {
@@ -152,6 +161,7 @@ impl Server {
     fn spawn(mut command: Command, home: TempDir) -> Result<Self, String> {
         let log = File::create(errors(home.path()))
             .map_err(|error| format!("a file for the relay's errors: {error}"))?;
+        let mut running = RUNNING.lock();
         let child = command
             // What is compared with may be another Mixdesk.
             .env("MIXDESK_HOME", home.path())
@@ -163,7 +173,8 @@ impl Server {
                 format!("{program} cannot be started: {error}")
             })?;
         let leader = child.id().cast_signed();
-        RUNNING.lock().insert(leader);
+        running.insert(leader, home.path().to_owned());
+        drop(running);
         Ok(Self {
             child,
             leader,
@@ -193,7 +204,7 @@ impl Server {
     }
 }
 
-fn errors(home: &Path) -> std::path::PathBuf {
+fn errors(home: &Path) -> PathBuf {
     home.join("stderr")
 }
 
@@ -205,7 +216,7 @@ impl Killer {
     pub(crate) fn kill(self) {
         // Under the lock: whoever ends the server first takes it out of there.
         let running = RUNNING.lock();
-        if running.contains(&self.0) {
+        if running.contains_key(&self.0) {
             kill(self.0, Signal::KILL);
         }
     }

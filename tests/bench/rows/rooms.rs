@@ -116,7 +116,7 @@ impl Loud {
             let ended = thread.join().map_err(|_panic| "the loud room broke off")?;
             return Err(ended
                 .err()
-                .unwrap_or_else(|| "nothing flows in the loud room".to_owned()));
+                .unwrap_or_else(|| "the loud room took all and gave nothing".to_owned()));
         }
         Ok(Self { enough, thread })
     }
