@@ -184,11 +184,18 @@ pub(super) struct Restored {
     pub(super) index: Vec<(Seq, u64)>,
 }
 
+/// Whether there was more than one read gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum More {
+    Yes,
+    No,
+}
+
 /// What one read gave.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Read {
     /// Frames to send, in order, and where to read on.
-    Batch(Vec<Bytes>, Seq),
+    Batch(Vec<Bytes>, Seq, More),
     /// These are only in the file.
     Cold(Range<Seq>),
 }
@@ -587,13 +594,13 @@ impl Inner {
             .enumerate()
         {
             if looked_at >= BATCH_BLOCKS || bytes >= BATCH_BYTES {
-                return Read::Batch(given, block.first);
+                return Read::Batch(given, block.first, More::Yes);
             }
             let before = given.len();
             given.extend(pieces(block, &self.history));
             bytes += given.iter().skip(before).map(Bytes::len).sum::<usize>();
         }
-        Read::Batch(given, cursor.max(until))
+        Read::Batch(given, cursor.max(until), More::No)
     }
 
     /// Forgets the oldest blocks that stand in the file or are ephemeral, while there is too much or

@@ -42,7 +42,7 @@ fn write_down(log: &Log) {
 
 fn batch(read: Read) -> (Vec<u8>, Seq) {
     match read {
-        Read::Batch(pieces, cursor) => (pieces.concat(), cursor),
+        Read::Batch(pieces, cursor, _) => (pieces.concat(), cursor),
         Read::Cold(range) => panic!("{range:?} are cold"),
     }
 }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::PeerId;
 use super::card::Card;
 use super::cold::ColdError;
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Gathered};
 use super::hub::{Admission, Hub};
 use super::limits::DRAIN;
 use super::log::{Full, Log};
@@ -276,14 +276,20 @@ async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
     let patience = hub.limits().write_patience();
     let mut news = hub.bulletin.bell();
     let mut room = None;
+    outbox.follow(&mut room);
     let mut out = VecDeque::new();
     loop {
         // Mark the bells as seen, then look, then wait: what rings in between is not missed.
         news.mark_unchanged();
-        outbox.follow(&mut room);
+        if let Some((_, bell)) = &mut room {
+            bell.mark_unchanged();
+        }
         let closing = outbox.is_closing();
-        if delivery.gather(&mut out).await? {
+        let gathered = delivery.gather(&mut out).await?;
+        if !out.is_empty() {
             card.count_out(write_frames(io, &mut out, patience).await?);
+        }
+        if gathered == Gathered::Some {
             continue;
         }
         if closing {
@@ -298,9 +304,10 @@ async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
             }
         };
         tokio::select! {
-            () = outbox.changed() => {}
-            _ = news.changed() => {}
+            biased;
+            () = outbox.changed() => outbox.follow(&mut room),
             () = room_rings => {}
+            _ = news.changed() => {}
         }
     }
 }
