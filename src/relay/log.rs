@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -57,6 +57,26 @@ pub(super) struct Keep {
     pub(super) unstored_bytes: usize,
 }
 
+/// What all rooms of a relay may take together.
+#[derive(Debug)]
+pub(super) struct Budget {
+    bytes: u64,
+    used: AtomicU64,
+}
+
+impl Budget {
+    pub(super) fn new(bytes: u64) -> Arc<Self> {
+        Arc::new(Self {
+            bytes,
+            used: AtomicU64::new(0),
+        })
+    }
+
+    fn has_place(&self, bytes: u64) -> bool {
+        self.used.load(Ordering::Relaxed).saturating_add(bytes) <= self.bytes
+    }
+}
+
 /// What the room's attributes say of its history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Figures {
@@ -77,6 +97,8 @@ pub(super) struct Lag {
 pub(super) enum Full {
     /// The room is as large as it may be.
     Room(u64),
+    /// All rooms together are as large as they may be.
+    Rooms(u64),
     /// The journal cannot be written, and too much is in memory alone.
     Memory(u64),
 }
@@ -114,6 +136,7 @@ pub(super) struct Log {
     /// Rings when there is something to write down. One waiter, so a stored permit is enough.
     work: Notify,
     keep: Keep,
+    budget: Arc<Budget>,
 }
 
 /// How the journal does, as far as it is worth telling.
@@ -128,6 +151,8 @@ pub(super) enum JournalNews {
 #[derive(Debug, Default)]
 struct Inner {
     blocks: VecDeque<Block>,
+    /// Of the budget.
+    taken: u64,
     /// Of all blocks.
     memory_bytes: usize,
     /// Of kept blocks that do not stand in the file.
@@ -211,32 +236,35 @@ pub(super) struct ColdPlace {
 
 impl Log {
     /// A log in memory.
-    pub(super) fn new(keep: Keep) -> Self {
+    pub(super) fn new(keep: Keep, budget: Arc<Budget>) -> Self {
         Self {
             inner: Mutex::default(),
             head: watch::Sender::new(Seq::default()),
             figures_changed: AtomicBool::new(false),
             work: Notify::new(),
             keep,
+            budget,
         }
     }
 
     /// A log whose commands are shown only when they stand in a file.
-    pub(super) fn journaled(keep: Keep) -> Self {
-        let log = Self::new(keep);
+    pub(super) fn journaled(keep: Keep, budget: Arc<Budget>) -> Self {
+        let log = Self::new(keep, budget);
         log.inner.lock().mode = Mode::Journal;
         log
     }
 
     /// A log that goes on with its file.
-    pub(super) fn restored(keep: Keep, restored: Restored) -> Self {
-        let log = Self::journaled(keep);
+    pub(super) fn restored(keep: Keep, budget: Arc<Budget>, restored: Restored) -> Self {
+        let log = Self::journaled(keep, budget);
+        log.budget.used.fetch_add(restored.bytes, Ordering::Relaxed);
         let mut inner = log.inner.lock();
         inner.next = restored.next;
         inner.published = restored.next;
         inner.stored = restored.next;
         inner.evicted = restored.next;
         inner.history = restored.history;
+        inner.taken = restored.bytes;
         inner.file = Some(Stored {
             file: restored.file,
             bytes: restored.bytes,
@@ -256,8 +284,16 @@ impl Log {
         let published = {
             let mut inner = self.inner.lock();
             inner.admit(self.keep, run.wire().len())?;
+            if !self.budget.has_place(run.wire().len() as u64) {
+                return Err(Full::Rooms(self.budget.bytes));
+            }
             let arrived_millis = unix_millis();
             for (kept, run) in block::parts(run) {
+                if kept {
+                    let bytes = run.wire().len() as u64;
+                    inner.taken += bytes;
+                    self.budget.used.fetch_add(bytes, Ordering::Relaxed);
+                }
                 let first = inner.next;
                 inner.push(Block {
                     first,
@@ -514,6 +550,13 @@ impl Log {
     /// Why the journal cannot be written, if it cannot.
     pub(super) fn trouble(&self) -> Option<String> {
         self.inner.lock().trouble.clone()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let taken = self.inner.get_mut().taken;
+        self.budget.used.fetch_sub(taken, Ordering::Relaxed);
     }
 }
 

@@ -252,6 +252,9 @@ fn full_words(full: Full) -> String {
         Full::Room(bytes) => format!(
             "The room is full: the server keeps {bytes} bytes of a room. Nothing more is taken in."
         ),
+        Full::Rooms(bytes) => format!(
+            "The server is full: it keeps {bytes} bytes of all rooms. Nothing more is taken in until rooms are closed."
+        ),
         Full::Memory(bytes) => format!(
             "The server cannot write rooms to its disk, and {bytes} bytes of this one are in its memory \
              already. Nothing more is taken in until its disk has space again."
