@@ -302,11 +302,13 @@ impl Desk {
         };
         // The port of a relay that is being stopped is free only when that is done.
         let mut ending = std::mem::take(&mut self.ending);
-        let (identity, limits) = (self.identity(), self.view.settings.relay.clone());
+        let settings = &self.view.settings;
+        let rules = (settings.relay.clone(), settings.guests.clone());
+        let identity = self.identity();
         let opening = target.clone();
         let task = tokio::spawn(async move {
             while ending.join_next().await.is_some() {}
-            open(opening, identity, limits).await
+            open(opening, identity, rules).await
         });
         self.link = Link::Opening { target, task };
     }

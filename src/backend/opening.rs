@@ -6,7 +6,7 @@ use tokio::task::block_in_place;
 
 use super::view::Failure;
 use crate::net::{Bind, Target, TargetError, connect, parse_port};
-use crate::relay::{Limits, Relay, RelayError, bind};
+use crate::relay::{Guests, Limits, Relay, RelayError, bind};
 use crate::session::{Config, Identity, Session, Why};
 
 /// How long a port of this computer may take to answer. It does so at once, unless nobody is there:
@@ -35,7 +35,7 @@ pub(super) struct Opened {
 pub(super) async fn open(
     target: Target,
     identity: Identity,
-    limits: Limits,
+    (limits, guests): (Limits, Guests),
 ) -> Result<Opened, Failure> {
     let found = |connected| {
         let config = Config::new(target.clone(), identity.clone());
@@ -51,7 +51,7 @@ pub(super) async fn open(
     if let Ok(connected) = connect(&target, PROBE_PATIENCE).await {
         return Ok(found(Some(connected)));
     }
-    let relay = match host(Bind::All, target.port, limits) {
+    let relay = match host(Bind::All, target.port, limits, guests) {
         Ok(relay) => relay,
         Err(error) => {
             if matches!(error, RelayError::Taken(_))
@@ -101,8 +101,8 @@ pub fn read_port(typed: &str) -> Result<u16, &'static str> {
 ///
 /// # Errors
 /// When the port cannot be had.
-pub fn host(at: Bind, port: u16, limits: Limits) -> Result<Relay, RelayError> {
-    let relay = bind(at, port)?.start(limits);
+pub fn host(at: Bind, port: u16, limits: Limits, guests: Guests) -> Result<Relay, RelayError> {
+    let relay = bind(at, port)?.start(limits, guests);
     tracing::info!(port = relay.address().port(), "hosting");
     Ok(relay)
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::relay::Limits;
+use crate::relay::{Guests, Limits};
 
 pub use crate::protocol::DEFAULT_PORT;
 /// How many hosts are remembered.
@@ -30,6 +30,8 @@ pub struct Settings {
     pub window: Option<WindowPlace>,
     /// How much anybody may ask of the relay we host.
     pub relay: Limits,
+    /// Who may connect to it.
+    pub guests: Guests,
 }
 
 impl Default for Settings {
@@ -43,6 +45,7 @@ impl Default for Settings {
             theme: Theme::System,
             window: None,
             relay: Limits::default(),
+            guests: Guests::default(),
         }
     }
 }
@@ -63,6 +66,7 @@ impl Settings {
             theme: pick(&self.theme, &base.theme, there.theme),
             window: pick(&self.window, &base.window, there.window),
             relay: pick(&self.relay, &base.relay, there.relay),
+            guests: pick(&self.guests, &base.guests, there.guests),
         }
     }
 }

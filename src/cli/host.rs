@@ -10,13 +10,17 @@ use crate::backend::{host as start_relay, port_failure};
 use crate::net::{Bind, raise_open_files};
 use crate::protocol::DEFAULT_PORT;
 use crate::reach::{self, Address};
-use crate::relay::Limits;
+use crate::relay::{Guests, Limits};
 
 /// Hosts until `quit` resolves.
-pub async fn host(args: &HostArgs, limits: Limits, quit: impl Future<Output = ()>) -> Exit {
+pub async fn host(
+    args: &HostArgs,
+    (limits, guests): (Limits, Guests),
+    quit: impl Future<Output = ()>,
+) -> Exit {
     raise_open_files();
     let bind = args.bind.map_or(Bind::All, Bind::Only);
-    let relay = match start_relay(bind, args.port, limits) {
+    let relay = match start_relay(bind, args.port, limits, guests) {
         Ok(relay) => relay,
         Err(error) => {
             let failure = port_failure(&error);

@@ -75,7 +75,9 @@ pub fn run(command: &Command) -> Exit {
     };
     let exit = runtime.block_on(async {
         match command {
-            Command::Host(args) => host(args, settings.relay, quit_signal()).await,
+            Command::Host(args) => {
+                host(args, (settings.relay, settings.guests), quit_signal()).await
+            }
             Command::Rooms(args) => rooms::rooms(args, &settings).await,
             Command::Watch(args) => watch::watch(args, &settings, quit_signal()).await,
         }

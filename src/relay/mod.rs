@@ -8,23 +8,41 @@
 //! - `outbox.rs`, `Outbox`: what one peer still gets: answers, and its cursor in a room.
 //! - `delivery.rs`, `Delivery`: from these three to the next bytes for one peer.
 //! - `peer.rs`: one connection, a read loop and a write loop. `serve.rs`: the listener.
+//! - `gate.rs`, `Gate`: who may connect. `guests.rs`: what the host has decided about that,
+//!   `attempts.rs`: who could not. `door.rs`: all three behind a lock; `entrance.rs`: from an accepted
+//!   connection to a peer; `controls.rs`: what the host can do.
+//! - `pace.rs`: how often something may happen. `pending.rs`: how much may wait to be read.
 //!
-//! Lock order: hub, then outbox, then log or bulletin. The hot path, a room command, takes only the
-//! log's.
+//! Lock order: hub, then outbox or door, then log or bulletin. The hot path, a room command, takes only
+//! the log's.
 
+mod attempts;
 mod bulletin;
+mod controls;
 mod delivery;
+mod door;
+mod entrance;
+mod gate;
+#[cfg(test)]
+mod gate_tests;
+mod guests;
 mod hub;
 mod limits;
 mod log;
 mod outbox;
+mod pace;
 mod peer;
+mod pending;
 mod room;
 #[cfg(test)]
 mod rules_tests;
 mod serve;
 mod state;
 
+pub use attempts::{Attempt, Failed};
+pub use controls::Person;
+pub use gate::{GuestError, Waiting};
+pub use guests::{Ban, Guests, Origin};
 pub use limits::Limits;
 pub use serve::{Bound, Relay, RelayError, bind};
 

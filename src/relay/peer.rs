@@ -10,17 +10,22 @@ use std::time::Instant;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::PeerId;
+use super::attempts::Failed;
 use super::delivery::Delivery;
 use super::hub::{Admission, Hub};
 use super::limits::DRAIN;
 use super::log::Log;
 use super::outbox::{Outbox, Reply};
+use super::pace::MessagePace;
 use crate::net::{FrameReader, ReadError, WriteError, write_frames};
 use crate::protocol::{ClientMessage, Frame, FrameError, RelayMessage};
+
+/// What everybody is told when the relay ends.
+pub(super) const CLOSING: &str = "The server is closing.";
 
 /// Why a connection ended.
 #[derive(Debug, Error)]
@@ -33,8 +38,11 @@ enum End {
     Read(#[from] ReadError),
     #[error(transparent)]
     Write(#[from] WriteError),
-    #[error("it asked for more than {0} bytes of answers without reading them")]
+    #[error("it asked for answers without reading them, and more than {0} bytes wait")]
     Overfull(usize),
+    /// With its last words.
+    #[error("the host ended it, with the words: {0}")]
+    Host(String),
 }
 
 impl End {
@@ -42,7 +50,7 @@ impl End {
     /// here as a reset.
     fn is_ordinary(&self) -> bool {
         match self {
-            Self::Closed | Self::Shutdown => true,
+            Self::Closed | Self::Shutdown | Self::Host(_) => true,
             Self::Read(ReadError::Io(error)) | Self::Write(WriteError::Io(error)) => {
                 matches!(
                     error.kind(),
@@ -62,10 +70,29 @@ impl End {
             ) => {
                 return None;
             }
-            Self::Shutdown => "The server is closing.".to_owned(),
+            Self::Shutdown => CLOSING.to_owned(),
+            Self::Host(words) => words.clone(),
             Self::Read(error) => format!("The server closed the connection: {error}."),
         };
         Some(Reply::message(&RelayMessage::SendError(text)))
+    }
+
+    /// What the host is to know of it, if this is an attempt that failed.
+    fn failed(&self) -> Option<Failed> {
+        Some(match self {
+            Self::Read(ReadError::Frame(FrameError::NotMixer(foreign))) => {
+                Failed::Foreign(*foreign)
+            }
+            Self::Read(ReadError::Silent(patience)) => Failed::Silent(patience.as_secs()),
+            Self::Read(ReadError::Frame(_) | ReadError::Stalled(_)) | Self::Overfull(_) => {
+                Failed::CutOff(self.to_string())
+            }
+            Self::Read(ReadError::Io(_) | ReadError::Truncated)
+            | Self::Write(_)
+            | Self::Closed
+            | Self::Shutdown
+            | Self::Host(_) => return None,
+        })
     }
 }
 
@@ -86,31 +113,25 @@ pub(super) async fn run<R, W>(
     mut reader: R,
     mut writer: W,
     address: SocketAddr,
+    admission: Admission,
     hub: Arc<Hub>,
     shutdown: CancellationToken,
 ) where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let admission = match hub.connect(address) {
-        Ok(admission) => admission,
-        Err(refusal) => {
-            tracing::warn!("refused: {refusal}");
-            let mut last = VecDeque::from([RelayMessage::SendError(refusal).encode().into_wire()]);
-            // If even this cannot be said, there is nobody to tell.
-            let _told = write_frames(&mut writer, &mut last, DRAIN).await;
-            linger(&mut reader, &mut writer).await;
-            return;
-        }
-    };
     let delivery = Delivery::new(Arc::clone(&hub), &admission);
     let Admission {
         id,
         client_id,
         outbox,
+        quiet,
+        mut ended,
         ..
     } = admission;
-    tracing::info!(client = client_id, "connected");
+    if !quiet {
+        tracing::info!(client = client_id, "connected");
+    }
     let presence = Presence {
         hub: Arc::clone(&hub),
         id,
@@ -123,6 +144,7 @@ pub(super) async fn run<R, W>(
             let end = tokio::select! {
                 end = &mut reading => end,
                 () = shutdown.cancelled() => End::Shutdown,
+                Ok(words) = &mut ended => End::Host(words),
                 written = &mut writing => written.map_or_else(End::from, |()| End::Closed),
             };
             if matches!(end, End::Write(WriteError::Io(_))) {
@@ -133,7 +155,12 @@ pub(super) async fn run<R, W>(
         };
         // The others hear of it at once, however long the last words take.
         drop(presence);
-        if end.is_ordinary() {
+        if let Some(failed) = end.failed() {
+            hub.door.record(address.ip(), failed);
+        }
+        if quiet {
+            tracing::debug!("disconnected: {end}");
+        } else if end.is_ordinary() {
             tracing::info!("disconnected: {end}");
         } else {
             tracing::warn!("disconnected: {end}");
@@ -153,7 +180,10 @@ pub(super) async fn run<R, W>(
 
 /// Closes our side, and takes what the other end still sends for a moment: closing with unread bytes
 /// would make the system throw away the last words on their way.
-async fn linger<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(reader: &mut R, writer: &mut W) {
+pub(super) async fn linger<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    reader: &mut R,
+    writer: &mut W,
+) {
     let closing = async {
         writer.shutdown().await?;
         let mut sink = [0; 4096];
@@ -175,6 +205,7 @@ async fn read_loop<R: AsyncRead + Unpin>(
     let mut reader = FrameReader::new(io, limits.frames(), limits.patience());
     let mut commands = Vec::new();
     let mut log: Option<Arc<Log>> = None;
+    let mut pace = MessagePace::new(limits.control_messages_a_second, Instant::now());
     loop {
         let arrived = reader.arrived();
         if let Ok(Some(frame)) = arrived {
@@ -183,10 +214,16 @@ async fn read_loop<R: AsyncRead + Unpin>(
                 continue;
             }
             append(hub, log.as_deref(), id, &mut commands);
+            if let Some(late) = pace.count(frame.kind(), Instant::now()) {
+                if late.first {
+                    hub.refuse(id, too_fast(limits.control_messages_a_second));
+                }
+                sleep(late.wait).await;
+            }
             control(hub, id, &frame);
             log = outbox.log();
-            if outbox.is_overfull() {
-                return End::Overfull(limits.pending_bytes);
+            if let Some(limit) = outbox.exceeds() {
+                return End::Overfull(limit);
             }
             continue;
         }
@@ -215,6 +252,12 @@ fn append(hub: &Hub, log: Option<&Log>, id: PeerId, commands: &mut Vec<Frame>) {
     if log.append(id, commands.drain(..), Instant::now()) {
         hub.ring();
     }
+}
+
+fn too_fast(a_second: u32) -> String {
+    format!(
+        "You send more than {a_second} messages a second. What you send waits: nothing of it is lost."
+    )
 }
 
 fn control(hub: &Hub, id: PeerId, frame: &Frame) {

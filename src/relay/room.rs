@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::PeerId;
+use super::guests::Origin;
 use super::limits::ROOM_NAME_BYTES;
 use super::log::{Figures, Log};
 use crate::protocol::{ANY_VERSION, Attributes, EMPTY_COMMANDS, JoinRequest, attribute};
@@ -19,6 +20,8 @@ pub(super) struct Room {
     pub(super) bytes: usize,
     pub(super) log: Arc<Log>,
     pub(super) members: BTreeSet<PeerId>,
+    /// From where it was made.
+    pub(super) maker: Origin,
     pub(super) joinable: bool,
     pub(super) keep_open: bool,
     /// Who is bringing a scene into a room that was made without one.

@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use super::entrance;
+use super::guests::Guests;
 use super::hub::Hub;
 use super::limits::{DRAIN, Limits, TELL_EVERY};
-use super::peer;
 use crate::net::{Bind, canonical, listen, prepare};
 
 /// After an accept that failed (too many open files, mostly) the next waits this long.
@@ -70,10 +71,11 @@ impl Bound {
         self.address
     }
 
-    /// Starts accepting peers, on tasks of the present runtime.
+    /// Starts accepting peers, on tasks of the present runtime. `guests`: what the host has decided
+    /// before about who may connect.
     #[must_use]
-    pub fn start(self, limits: Limits) -> Relay {
-        let hub = Arc::new(Hub::new(limits));
+    pub fn start(self, limits: Limits, guests: Guests) -> Relay {
+        let hub = Arc::new(Hub::new(limits, guests));
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let address = self.address;
         tasks.spawn(tell(Arc::clone(&hub), shutdown.clone()));
@@ -100,7 +102,7 @@ impl Bound {
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
-    hub: Arc<Hub>,
+    pub(super) hub: Arc<Hub>,
     shutdown: CancellationToken,
     tasks: TaskTracker,
 }
@@ -156,6 +158,9 @@ async fn accept(
                 continue;
             }
         };
+        let Some(visit) = hub.door.knock(address) else {
+            continue;
+        };
         let (hub, shutdown) = (Arc::clone(&hub), shutdown.clone());
         let serve = async move {
             if let Err(error) = prepare(&stream) {
@@ -163,7 +168,7 @@ async fn accept(
                 return;
             }
             let (reader, writer) = stream.split();
-            peer::run(reader, writer, address, hub, shutdown).await;
+            entrance::serve(reader, writer, visit, hub, shutdown).await;
         };
         tasks.spawn(serve.instrument(tracing::info_span!("peer", %address)));
     }

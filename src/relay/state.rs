@@ -1,9 +1,15 @@
 //! Everybody and every room, and what of them is still to be told. Always behind the hub's lock.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use tokio::sync::oneshot;
 
 use super::PeerId;
+use super::guests::Origin;
 use super::limits::{ERRORS_A_TELLING, LOG_LINES};
 use super::log::Log;
 use super::outbox::{Member, Outbox, Reply};
@@ -20,6 +26,8 @@ pub(super) struct State {
     /// What the attributes that clients and rooms were given take.
     pub(super) clients_bytes: usize,
     pub(super) rooms_bytes: usize,
+    /// What the peers of one origin take together; none where there are none.
+    pub(super) shares: HashMap<Origin, Share>,
     /// Gone since the last telling, and known to others.
     pub(super) gone_clients: Vec<String>,
     /// Gone since the last telling.
@@ -29,9 +37,20 @@ pub(super) struct State {
     pub(super) changed_rooms: HashMap<String, BTreeSet<String>>,
 }
 
+/// What the peers of one origin take together.
+#[derive(Debug, Default)]
+pub(super) struct Share {
+    pub(super) peers: usize,
+    /// What the attributes that they were given take.
+    pub(super) attributes_bytes: usize,
+    /// What waits for them to read it.
+    pub(super) pending: Arc<AtomicUsize>,
+}
+
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) client_id: String,
+    pub(super) ip: IpAddr,
     /// All of them, the relay's own included.
     pub(super) attributes: Attributes,
     /// What they took when the client set them last.
@@ -46,6 +65,8 @@ pub(super) struct Peer {
     pub(super) errors: (u64, u32),
     /// Lines that the log has taken about it.
     pub(super) log_lines: u32,
+    /// Ends the connection, with last words; taken when that was done.
+    pub(super) end: Option<oneshot::Sender<String>>,
 }
 
 impl State {
@@ -56,6 +77,18 @@ impl State {
     pub(super) fn reply(&self, id: PeerId, message: &RelayMessage) {
         if let Some(outbox) = self.outbox(id) {
             outbox.push(Reply::message(message));
+        }
+    }
+
+    /// A peer is gone from among those of its origin.
+    pub(super) fn forget_share(&mut self, peer: &Peer) {
+        let Entry::Occupied(mut share) = self.shares.entry(peer.ip.into()) else {
+            return;
+        };
+        share.get_mut().attributes_bytes -= peer.bytes;
+        share.get_mut().peers -= 1;
+        if share.get().peers == 0 {
+            share.remove();
         }
     }
 

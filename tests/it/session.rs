@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mixdesk::net::{Bind, Target};
 use mixdesk::protocol::attribute;
-use mixdesk::relay::{Limits, bind};
+use mixdesk::relay::{Guests, Limits, bind};
 use mixdesk::session::{
     Command, Config, Event, Identity, Membership, Phase, Session, Snapshot, Why,
 };
@@ -197,7 +197,7 @@ async fn after_a_lost_connection_it_comes_back_into_its_room() {
 
     let second = bind(Bind::Only(address.ip()), address.port())
         .unwrap()
-        .start(Limits::default());
+        .start(Limits::default(), Guests::default());
     let mut blender = Client::hello(address).await;
     blender.make("R").await;
     is_in(&mut ada, "R").await;
