@@ -5,22 +5,24 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::json;
 
-use super::{Exit, HostArgs, print};
-use crate::backend::{host as start_relay, port_failure};
+use super::{Exit, HostArgs, commands, print};
+use crate::backend::{Folders, Settings, host as start_relay, port_failure};
 use crate::net::{Bind, raise_open_files};
 use crate::protocol::DEFAULT_PORT;
 use crate::reach::{self, Address};
-use crate::relay::{Guests, Limits};
+use crate::relay::Guests;
 
-/// Hosts until `quit` resolves.
+/// Hosts until `quit` resolves. What the host decides about guests is kept in `folders`, if there are
+/// any.
 pub async fn host(
     args: &HostArgs,
-    (limits, guests): (Limits, Guests),
+    settings: Settings,
+    folders: Option<&Folders>,
     quit: impl Future<Output = ()>,
 ) -> Exit {
     raise_open_files();
     let bind = args.bind.map_or(Bind::All, Bind::Only);
-    let relay = match start_relay(bind, args.port, limits, guests) {
+    let relay = match start_relay(bind, args.port, settings.relay, settings.guests) {
         Ok(relay) => relay,
         Err(error) => {
             let failure = port_failure(&error);
@@ -38,7 +40,17 @@ pub async fn host(
     if show(args.json, port, &addresses).is_err() {
         return Exit::Failed;
     }
-    quit.await;
+    let keep = |guests: Guests| {
+        if let Some(Err(error)) = folders.map(|folders| folders.keep_guests(guests)) {
+            print::note(&format!(
+                "Your settings could not be kept, so this holds only as long as you host: {error}."
+            ));
+        }
+    };
+    tokio::select! {
+        () = quit => {}
+        () = commands::attend(&relay, args.json, keep) => {}
+    }
     print::note("Ending: everybody gets what is ready for them.");
     relay.stop().await;
     Exit::Done
@@ -85,5 +97,5 @@ fn show(as_json: bool, port: u16, addresses: &[Address]) -> io::Result<()> {
             address.kind.label()
         ))?;
     }
-    print::line("Press Ctrl-C to stop.")
+    print::line("Press Ctrl-C to stop, type help for what else you can do.")
 }

@@ -4,10 +4,12 @@
 //! everything else goes to standard error.
 
 mod args;
+mod commands;
 mod console;
 mod host;
 mod print;
 mod rooms;
+mod stdin;
 mod watch;
 
 use std::process::ExitCode;
@@ -55,7 +57,7 @@ pub fn run(command: &Command) -> Exit {
         Command::Rooms(_) | Command::Watch(_) => (None, Terminal::Silent),
     };
     let _logging = start_logging(log, terminal);
-    let settings = folders.map(|folders| folders.settings());
+    let settings = folders.as_ref().map(Folders::settings);
     if let Some((_, Some(trouble))) = &settings {
         note(trouble);
     }
@@ -75,9 +77,7 @@ pub fn run(command: &Command) -> Exit {
     };
     let exit = runtime.block_on(async {
         match command {
-            Command::Host(args) => {
-                host(args, (settings.relay, settings.guests), quit_signal()).await
-            }
+            Command::Host(args) => host(args, settings, folders.as_ref(), quit_signal()).await,
             Command::Rooms(args) => rooms::rooms(args, &settings).await,
             Command::Watch(args) => watch::watch(args, &settings, quit_signal()).await,
         }
