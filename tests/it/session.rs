@@ -312,3 +312,40 @@ async fn a_full_relay_says_so_in_its_own_words() {
     let why = failure(&mut start(relay.address(), "Ada")).await;
     assert!(why.to_string().contains("This server is full"), "{why}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_waits_for_a_host_who_is_asked_first() {
+    let guests = Guests {
+        ask: true,
+        ..Guests::default()
+    };
+    let limits = Limits {
+        spare_this_computer: false,
+        ..Limits::default()
+    };
+    let relay = bind(Bind::Only([127, 0, 0, 1].into()), 0)
+        .unwrap()
+        .start(limits, guests);
+    let mut ada = start(relay.address(), "Ada");
+    let told = event(&mut ada, |event| matches!(event, Event::Told(_))).await;
+    assert_eq!(
+        told,
+        Event::Told("The host has to let you in first. Wait a moment.".into())
+    );
+    // Longer than a relay that says nothing is waited for.
+    let early = tokio::time::timeout(Duration::from_secs(6), online(&mut ada)).await;
+    assert!(early.is_err(), "it was let in");
+    assert_eq!(ada.snapshot().phase, Phase::Connecting);
+    relay.allow(relay.address().ip()).unwrap();
+    online(&mut ada).await;
+
+    let guests = relay.guests();
+    soon("stopping", ada.stop()).await;
+    relay.deny(relay.address().ip());
+    assert_ne!(relay.guests(), guests);
+    let why = failure(&mut start(relay.address(), "Ada")).await;
+    assert!(
+        why.to_string().ends_with("The host did not let you in."),
+        "{why}"
+    );
+}
