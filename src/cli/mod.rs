@@ -4,10 +4,12 @@
 //! everything else goes to standard error.
 
 mod args;
+mod commands;
 mod console;
 mod host;
 mod print;
 mod rooms;
+mod stdin;
 mod watch;
 
 use std::process::ExitCode;
@@ -75,10 +77,7 @@ pub fn run(command: &Command) -> Exit {
     };
     let exit = runtime.block_on(async {
         match command {
-            Command::Host(args) => {
-                let rooms = folders.as_ref().map(|folders| folders.rooms.as_path());
-                host(args, settings.hosting(rooms), quit_signal()).await
-            }
+            Command::Host(args) => host(args, settings, folders.as_ref(), quit_signal()).await,
             Command::Rooms(args) => rooms::rooms(args, &settings).await,
             Command::Watch(args) => watch::watch(args, &settings, quit_signal()).await,
         }

@@ -119,7 +119,11 @@ impl Keeper {
                     }
                 }
                 Err(error) => {
-                    if log.fails(&error.to_string()) {
+                    let error = match error {
+                        ArchiveError::Write(error) | ArchiveError::Open(error) => error.to_string(),
+                        error => error.to_string(),
+                    };
+                    if log.fails(&error) {
                         tracing::error!(
                             room = pen.heading.room,
                             "the room is not written down: {error}"

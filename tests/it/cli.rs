@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 #[cfg(unix)]
-use std::process::{Child, ChildStdout};
+use std::process::{Child, ChildStdin, ChildStdout};
 use std::process::{Command, Output, Stdio};
 #[cfg(unix)]
 use std::time::{Duration, Instant};
@@ -38,24 +38,24 @@ fn text(bytes: &[u8]) -> String {
 struct Running {
     child: Child,
     out: BufReader<ChildStdout>,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 #[cfg(unix)]
 impl Running {
     fn start(args: &[&str]) -> Self {
-        let (mut command, home) = mixdesk(args);
+        let (command, home) = mixdesk(args);
+        Self::run(command, home)
+    }
+
+    fn run(mut command: Command, home: tempfile::TempDir) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
-        Self {
-            child,
-            out,
-            _home: home,
-        }
+        Self { child, out, home }
     }
 
     fn line(&mut self) -> String {
@@ -275,4 +275,110 @@ fn help_tells_all_commands() {
         .read_to_string(&mut nothing)
         .unwrap();
     assert_eq!(nothing, format!("mixdesk {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// A host in the terminal, for whom this computer is like any other.
+#[cfg(unix)]
+fn hosting(guests: &str) -> (Running, ChildStdin, std::net::SocketAddr) {
+    let (mut command, home) = mixdesk(&["host", "--port", "0", "--json"]);
+    let settings = format!("[relay]\nspare_this_computer = false\n{guests}");
+    std::fs::write(home.path().join("settings.toml"), settings).unwrap();
+    command.stdin(Stdio::piped());
+    let mut host = Running::run(command, home);
+    let input = host.child.stdin.take().unwrap();
+    let port = u16::try_from(host.event("hosting")["port"].as_u64().unwrap()).unwrap();
+    (host, input, ([127, 0, 0, 1], port).into())
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_decides_in_the_terminal_who_may_come() {
+    use std::io::Write;
+    let (mut host, mut input, at) = hosting("[guests]\nask = true\n");
+    let mut ada = Client::connect(at).await;
+    ada.send(18, b"").await;
+    let waiting = host.event("waiting");
+    assert_eq!(waiting["waiting"][0]["address"], "127.0.0.1");
+    assert_eq!(waiting["waiting"][0]["connections"], 1);
+    writeln!(input, "\nallow 127.0.0.1").unwrap();
+    assert_eq!(host.event("done")["text"], "127.0.0.1 is let in.");
+    ada.until("an answer", |ada| ada.asked(18)).await;
+    ada.make("R").await;
+
+    writeln!(input, "people").unwrap();
+    let people = host.event("people");
+    let expected = serde_json::json!(
+        [{"client": ada.id(), "address": "127.0.0.1", "name": null, "room": "R"}]
+    );
+    assert_eq!(people["people"], expected);
+    writeln!(input, "kick {} too loud", ada.id()).unwrap();
+    host.event("done");
+    ada.until_closed().await;
+    assert_eq!(
+        ada.errors().last().unwrap(),
+        "The host has removed you: too loud."
+    );
+
+    let mut ben = Client::hello(at).await;
+    writeln!(input, "ban {} 60 noise", ben.id()).unwrap();
+    let done = host.event("done")["text"].clone();
+    assert_eq!(
+        done,
+        "127.0.0.1 is banned; 1 connections from there are ended."
+    );
+    ben.until_closed().await;
+    for (order, words) in [
+        ("allow 127.0.0.1", "127.0.0.1 is banned"),
+        ("kick 127.0.0.1:1", "Nobody here is 127.0.0.1:1"),
+        ("unban 192.0.2.1", "is not banned"),
+        ("dance", "type help"),
+    ] {
+        writeln!(input, "{order}").unwrap();
+        let failed = host.event("failed")["text"].clone();
+        assert!(failed.as_str().unwrap().contains(words), "{failed}");
+    }
+    writeln!(input, "bans\nunban 127.0.0.1\nask off\nattempts\nhelp").unwrap();
+    let bans = host.event("bans");
+    assert_eq!(bans["bans"][0]["address"], "127.0.0.1");
+    assert_eq!(bans["bans"][0]["reason"], "noise");
+    assert!(bans["bans"][0]["until"].is_u64());
+    assert!(host.event("attempts")["attempts"].is_array());
+    assert!(host.event("help")["text"].is_string());
+
+    // Nobody types any more, and it hosts on.
+    drop(input);
+    Client::hello(at).await.barrier().await;
+    let (code, _) = host.end(rustix::process::Signal::INT);
+    assert_eq!(code, Some(0));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_host_has_decided_is_kept() {
+    use std::io::Write;
+    let (mut host, mut input, at) = hosting("");
+    writeln!(input, "ban 127.0.0.1\nask on").unwrap();
+    host.event("done");
+    host.event("done");
+    let path = host.home.path().join("settings.toml");
+    let kept = tokio::task::spawn_blocking(move || {
+        loop {
+            let text = std::fs::read_to_string(&path).unwrap();
+            if text.contains("ask = true") && text.contains("address = \"127.0.0.1\"") {
+                return text;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let kept = crate::common::soon("keeping", kept).await.unwrap();
+    assert!(kept.contains("spare_this_computer = false"), "{kept}");
+    let mut refused = Client::connect(at).await;
+    refused.until_closed().await;
+    drop(host);
+
+    let guests = kept.split_once("[guests]").unwrap().1;
+    let (_again, _input, at) = hosting(&format!("[guests]{guests}"));
+    let mut refused = Client::connect(at).await;
+    refused.until_closed().await;
+    assert_eq!(refused.errors(), ["The host has banned you."]);
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use mixdesk::net::Bind;
-use mixdesk::relay::{Limits, bind};
+use mixdesk::relay::{Guests, Limits, bind};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -91,7 +91,7 @@ async fn it_ends_in_time_and_frees_its_port_whatever_the_peers_do() {
     let loopback = Bind::Only(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let again = bind(loopback, address.port())
         .unwrap()
-        .start(Limits::default());
+        .start(Limits::default(), Guests::default());
     Client::hello(address).await.barrier().await;
     stuck.until_closed().await;
     assert_eq!(stuck.errors(), ["The server is closing."]);

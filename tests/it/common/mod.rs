@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use mixdesk::net::Bind;
-use mixdesk::relay::{Limits, Relay, bind};
+use mixdesk::relay::{Guests, Limits, Relay, bind};
 
 pub(crate) use client::Client;
 
@@ -26,7 +26,7 @@ pub(crate) fn relay() -> Relay {
 pub(crate) fn relay_with(limits: Limits) -> Relay {
     bind(Bind::Only(IpAddr::V4(Ipv4Addr::LOCALHOST)), 0)
         .unwrap()
-        .start(limits)
+        .start(limits, Guests::default())
 }
 
 /// Waits, but not for ever.
