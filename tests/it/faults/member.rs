@@ -1,0 +1,99 @@
+//! A member of a room that reads all the time, as a Blender does.
+
+use serde_json::{Map, Value};
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::watch;
+
+use crate::common::client::{Got, Mirror, frame, read_frame, text};
+use crate::common::soon;
+
+/// What has come since it became a [`Member`].
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) commands: Vec<Got>,
+    pub(super) errors: Vec<String>,
+    /// What it was told of rooms.
+    pub(super) rooms: Mirror,
+    /// Answers to CLIENT_ID.
+    pub(super) answers: u32,
+    pub(super) closed: bool,
+}
+
+impl Seen {
+    pub(super) fn attribute(&self, room: &str, name: &str) -> Option<&Value> {
+        self.rooms.get(room)?.get(name)
+    }
+
+    fn take(&mut self, got: Got) {
+        match got.kind {
+            101.. => self.commands.push(got),
+            12 => self.errors.push(text(&got.payload)),
+            18 => self.answers += 1,
+            20 => {
+                let changed: Mirror = serde_json::from_str(&text(&got.payload)).unwrap();
+                for (room, attributes) in changed {
+                    self.rooms
+                        .entry(room)
+                        .or_insert_with(Map::new)
+                        .extend(attributes);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+pub(super) struct Member {
+    pub(super) writer: OwnedWriteHalf,
+    pub(super) seen: watch::Receiver<Seen>,
+}
+
+impl Member {
+    /// Reads on where a client stopped.
+    pub(super) fn new(stream: TcpStream) -> Self {
+        let (reader, writer) = stream.into_split();
+        let (sender, seen) = watch::channel(Seen::default());
+        tokio::spawn(async move {
+            let mut reader = BufReader::with_capacity(256 << 10, reader);
+            // Somebody who is torn off in the middle of a command has not got it.
+            while let Ok(got) = read_frame(&mut reader).await {
+                sender.send_modify(|seen| seen.take(got));
+            }
+            sender.send_modify(|seen| seen.closed = true);
+        });
+        Self { writer, seen }
+    }
+
+    pub(super) fn seen(&self) -> watch::Ref<'_, Seen> {
+        self.seen.borrow()
+    }
+
+    pub(super) async fn until(&mut self, what: &str, done: impl FnMut(&Seen) -> bool) {
+        // It may wait for the end, after which the sender is gone as well.
+        let found = soon(what, self.seen.wait_for(done)).await.is_ok();
+        assert!(found, "closed before {what}");
+    }
+
+    pub(super) async fn send(&mut self, got: &Got) {
+        self.raw(&got.wire()).await;
+    }
+
+    pub(super) async fn raw(&mut self, bytes: &[u8]) {
+        soon("sending", self.writer.write_all(bytes)).await.unwrap();
+    }
+
+    /// Waits until the relay has read all that was sent so far, and answered it.
+    pub(super) async fn barrier(&mut self) {
+        let before = self.seen().answers;
+        self.raw(&frame(18, 0, b"")).await;
+        self.until("an answer", |seen| seen.answers > before).await;
+    }
+}
+
+/// Waits until the connection has ended and all that came has been seen.
+pub(super) async fn end(seen: &mut watch::Receiver<Seen>) {
+    let ended = soon("the end", seen.wait_for(|seen| seen.closed)).await;
+    assert!(ended.is_ok(), "the reading broke off");
+}
