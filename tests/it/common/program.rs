@@ -49,6 +49,11 @@ pub(crate) fn rooms_folder(home: &Path) -> PathBuf {
     home.join("rooms")
 }
 
+/// Where it puts those away that have ended.
+pub(crate) fn recent_folder(home: &Path) -> PathBuf {
+    rooms_folder(home).join("recent")
+}
+
 /// A program that runs until it is ended; killed at the latest when this is dropped.
 pub(crate) struct Program {
     child: Child,

@@ -168,7 +168,7 @@ impl Room {
         let senders = speeches
             .into_iter()
             .zip(members)
-            .map(|(speech, Member { writer, seen })| {
+            .map(|(speech, Member { writer, seen, .. })| {
                 let sending = send_on(
                     writer,
                     speech,
@@ -202,7 +202,9 @@ impl Room {
             round.received.push(seen.borrow().commands.clone());
             all_seen.push(seen);
         }
-        let Member { writer, mut seen } = used.observer;
+        let Member {
+            writer, mut seen, ..
+        } = used.observer;
         drop(writer);
         end(&mut seen).await;
         round.observed.clone_from(&seen.borrow().commands);

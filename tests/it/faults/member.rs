@@ -1,10 +1,14 @@
 //! A member of a room that reads all the time, as a Blender does.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
+use socket2::SockRef;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::common::client::{Got, Mirror, frame, read_frame, text};
 use crate::common::soon;
@@ -48,6 +52,8 @@ impl Seen {
 pub(super) struct Member {
     pub(super) writer: OwnedWriteHalf,
     pub(super) seen: watch::Receiver<Seen>,
+    forgetting: watch::Sender<Seen>,
+    reading: JoinHandle<()>,
 }
 
 impl Member {
@@ -55,7 +61,8 @@ impl Member {
     pub(super) fn new(stream: TcpStream) -> Self {
         let (reader, writer) = stream.into_split();
         let (sender, seen) = watch::channel(Seen::default());
-        tokio::spawn(async move {
+        let forgetting = sender.clone();
+        let reading = tokio::spawn(async move {
             let mut reader = BufReader::with_capacity(256 << 10, reader);
             // Somebody who is torn off in the middle of a command has not got it.
             while let Ok(got) = read_frame(&mut reader).await {
@@ -63,17 +70,42 @@ impl Member {
             }
             sender.send_modify(|seen| seen.closed = true);
         });
-        Self { writer, seen }
+        Self {
+            writer,
+            seen,
+            forgetting,
+            reading,
+        }
     }
 
     pub(super) fn seen(&self) -> watch::Ref<'_, Seen> {
         self.seen.borrow()
     }
 
-    pub(super) async fn until(&mut self, what: &str, done: impl FnMut(&Seen) -> bool) {
-        // It may wait for the end, after which the sender is gone as well.
-        let found = soon(what, self.seen.wait_for(done)).await.is_ok();
-        assert!(found, "closed before {what}");
+    /// Closes the connection by a reset, as when a network breaks.
+    pub(super) async fn cut_off(self) {
+        SockRef::from(self.writer.as_ref())
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        self.reading.abort();
+        let _cancelled = self.reading.await;
+        self.writer.forget();
+    }
+
+    /// Forgets the commands that have come so far.
+    pub(super) fn forget(&self) {
+        self.forgetting.send_modify(|seen| seen.commands.clear());
+    }
+
+    pub(super) async fn until(&mut self, what: &str, mut done: impl FnMut(&Seen) -> bool) {
+        let mut found = false;
+        let either = |seen: &Seen| {
+            found = done(seen);
+            found || seen.closed
+        };
+        // Its sender is here.
+        drop(soon(what, self.seen.wait_for(either)).await);
+        assert!(found, "closed before {what}: {:?}", self.seen().errors);
     }
 
     pub(super) async fn send(&mut self, got: &Got) {
