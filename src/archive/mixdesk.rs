@@ -36,7 +36,7 @@ const NAME_BYTES: usize = 4096;
 /// Largest metadata of a frame: two strings as long as may be, and a few numbers.
 pub(super) const METADATA_BYTES: usize = 2 * SENDER_BYTES + 64;
 /// Largest record of a room: its attributes, two names, and a few numbers.
-const ROOM_BYTES: usize = ATTRIBUTES_BYTES + 2 * NAME_BYTES + 64;
+pub(super) const ROOM_BYTES: usize = ATTRIBUTES_BYTES + 2 * NAME_BYTES + 64;
 
 fn metadata_config() -> impl Config {
     config::standard().with_limit::<METADATA_BYTES>()
@@ -93,19 +93,7 @@ impl<W: Write> MixdeskWriter<W> {
     /// When a name or the attributes are too long, or writing fails.
     pub fn new(mut to: W, heading: &Heading) -> Result<Self, ArchiveError> {
         let attributes = heading.attributes.to_string();
-        for (what, text, limit) in [
-            ("a room's name", &heading.room, NAME_BYTES),
-            ("a program's name", &heading.maker.program, NAME_BYTES),
-            ("a list of attributes", &attributes, ATTRIBUTES_BYTES),
-        ] {
-            if text.len() > limit {
-                return Err(ArchiveError::TooLarge {
-                    what,
-                    bytes: text.len() as u64,
-                    limit: limit as u64,
-                });
-            }
-        }
+        check_heading(heading, &attributes)?;
         let room = RoomRecord {
             room: &heading.room,
             attributes: &attributes,
@@ -172,7 +160,26 @@ fn encode(
         .map_err(|error| ArchiveError::Write(std::io::Error::other(error)))
 }
 
-fn cut(text: &str) -> &str {
+/// Whether a file can hold this; `attributes` are those of the heading as text.
+pub(super) fn check_heading(heading: &Heading, attributes: &str) -> Result<(), ArchiveError> {
+    for (what, text, limit) in [
+        ("a room's name", heading.room.as_str(), NAME_BYTES),
+        ("a program's name", &heading.maker.program, NAME_BYTES),
+        ("a list of attributes", attributes, ATTRIBUTES_BYTES),
+    ] {
+        if text.len() > limit {
+            return Err(ArchiveError::TooLarge {
+                what,
+                bytes: text.len() as u64,
+                limit: limit as u64,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// As much of a sender's id or name as is kept.
+pub(super) fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(SENDER_BYTES))
         .unwrap_or_default()
 }

@@ -21,6 +21,8 @@
 mod create;
 mod entry;
 mod error;
+mod history;
+pub mod journal;
 mod mixdesk;
 mod mixer;
 mod open;
@@ -32,6 +34,7 @@ mod hostile_tests;
 pub use create::{Writer, create};
 pub use entry::{Ending, Entry, Format, Maker, Origin};
 pub use error::ArchiveError;
+pub use history::{Command, History};
 pub use mixdesk::{Heading, MixdeskReader, MixdeskWriter, SENDER_BYTES};
 pub use mixer::{MixerReader, MixerWriter};
 pub use open::{Archive, open};

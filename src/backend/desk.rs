@@ -83,6 +83,7 @@ pub(super) struct Desk {
     transfer: Option<JoinHandle<()>>,
     blender: Option<Installation>,
     blender_folder: PathBuf,
+    rooms_folder: PathBuf,
     /// A notice waits that the window has not been woken for.
     noticed: bool,
     save_at: Option<Instant>,
@@ -98,6 +99,8 @@ pub(super) struct Place {
     pub(super) file: SettingsFile,
     /// Where Blender's start-up script and its status file go.
     pub(super) blender_folder: PathBuf,
+    /// Where the rooms that we host are kept, unless the settings say another folder.
+    pub(super) rooms_folder: PathBuf,
     /// Something to tell at the start.
     pub(super) notice: Option<Notice>,
 }
@@ -128,6 +131,7 @@ impl Desk {
             transfer: None,
             blender: None,
             blender_folder: place.blender_folder,
+            rooms_folder: place.rooms_folder,
             noticed: false,
             save_at: None,
             addresses_at: None,
@@ -302,11 +306,13 @@ impl Desk {
         };
         // The port of a relay that is being stopped is free only when that is done.
         let mut ending = std::mem::take(&mut self.ending);
-        let (identity, limits) = (self.identity(), self.view.settings.relay.clone());
+        let identity = self.identity();
+        let hosting = self.view.settings.hosting(Some(&self.rooms_folder));
         let opening = target.clone();
+        let progress = watch::Sender::default();
         let task = tokio::spawn(async move {
             while ending.join_next().await.is_some() {}
-            open(opening, identity, limits).await
+            open(opening, identity, hosting, &progress).await
         });
         self.link = Link::Opening { target, task };
     }

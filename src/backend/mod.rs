@@ -22,7 +22,9 @@ pub use desk::Wake;
 pub use handle::{Handle, Remote, pair};
 pub use logging::{LogTail, Logging, Terminal, start as start_logging};
 pub use opening::{host, port_failure, read_host, read_port};
-pub use settings::{DEFAULT_PORT, MAX_NAME_CHARS, RECENT_HOSTS, Settings, Theme, WindowPlace};
+pub use settings::{
+    DEFAULT_PORT, Hosting, MAX_NAME_CHARS, RECENT_HOSTS, RoomKeeping, Settings, Theme, WindowPlace,
+};
 pub use signals::quit_signal;
 pub use start::{Backend, Folders};
 pub use view::{

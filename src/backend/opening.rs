@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::block_in_place;
 
+use super::settings::Hosting;
 use super::view::Failure;
 use crate::net::{Bind, Target, TargetError, connect, parse_port};
-use crate::relay::{Limits, Relay, RelayError, bind};
+use crate::relay::{Progress, Relay, RelayError, bind};
 use crate::session::{Config, Identity, Session, Why};
 
 /// How long a port of this computer may take to answer. It does so at once, unless nobody is there:
@@ -35,7 +37,8 @@ pub(super) struct Opened {
 pub(super) async fn open(
     target: Target,
     identity: Identity,
-    limits: Limits,
+    hosting: Hosting,
+    progress: &watch::Sender<Progress>,
 ) -> Result<Opened, Failure> {
     let found = |connected| {
         let config = Config::new(target.clone(), identity.clone());
@@ -51,7 +54,7 @@ pub(super) async fn open(
     if let Ok(connected) = connect(&target, PROBE_PATIENCE).await {
         return Ok(found(Some(connected)));
     }
-    let relay = match host(Bind::All, target.port, limits) {
+    let relay = match host(Bind::All, target.port, hosting, progress).await {
         Ok(relay) => relay,
         Err(error) => {
             if matches!(error, RelayError::Taken(_))
@@ -97,12 +100,23 @@ pub fn read_port(typed: &str) -> Result<u16, &'static str> {
     parse_port(typed).map_err(TargetError::words)
 }
 
-/// Starts a relay.
+/// Starts a relay, with the rooms that were alive when the last one was killed. `progress` shows how far
+/// bringing those back is.
 ///
 /// # Errors
 /// When the port cannot be had.
-pub fn host(at: Bind, port: u16, limits: Limits) -> Result<Relay, RelayError> {
-    let relay = bind(at, port)?.start(limits);
+pub async fn host(
+    at: Bind,
+    port: u16,
+    hosting: Hosting,
+    progress: &watch::Sender<Progress>,
+) -> Result<Relay, RelayError> {
+    let Hosting { limits, keeping } = hosting;
+    let bound = bind(at, port)?;
+    let relay = match keeping {
+        Some(keeping) => bound.start_keeping(limits, keeping, progress).await,
+        None => bound.start(limits),
+    };
     tracing::info!(port = relay.address().port(), "hosting");
     Ok(relay)
 }

@@ -1,8 +1,11 @@
 //! What is remembered between starts.
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::relay::Limits;
+use crate::relay::{Keeping, Limits};
 
 pub use crate::protocol::DEFAULT_PORT;
 /// How many hosts are remembered.
@@ -30,6 +33,43 @@ pub struct Settings {
     pub window: Option<WindowPlace>,
     /// How much anybody may ask of the relay we host.
     pub relay: Limits,
+    /// How the rooms that we host are kept.
+    pub rooms: RoomKeeping,
+}
+
+/// How the rooms that we host are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoomKeeping {
+    /// Whether rooms are written to the disk as they grow, so that they survive this program.
+    pub keep: bool,
+    /// Where; this program's own folder when not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    /// Days that a room which ended can be brought back.
+    pub recent_days: u32,
+    /// Bytes that all of those may take; the oldest go first.
+    pub recent_bytes: u64,
+}
+
+impl Default for RoomKeeping {
+    fn default() -> Self {
+        Self {
+            keep: true,
+            folder: None,
+            recent_days: 14,
+            recent_bytes: 20 << 30,
+        }
+    }
+}
+
+/// What a relay that we host is to be like.
+#[derive(Clone, Debug)]
+pub struct Hosting {
+    /// How much anybody may ask of it.
+    pub limits: Limits,
+    /// Where its rooms are kept; in memory only when not set.
+    pub keeping: Option<Keeping>,
 }
 
 impl Default for Settings {
@@ -43,11 +83,32 @@ impl Default for Settings {
             theme: Theme::System,
             window: None,
             relay: Limits::default(),
+            rooms: RoomKeeping::default(),
         }
     }
 }
 
 impl Settings {
+    /// What a relay is to be like whose own folder for rooms would be `folder`.
+    #[must_use]
+    pub fn hosting(&self, folder: Option<&Path>) -> Hosting {
+        let RoomKeeping {
+            keep,
+            folder: chosen,
+            recent_days,
+            recent_bytes,
+        } = &self.rooms;
+        let folder = chosen.as_deref().or(folder).filter(|_| *keep);
+        Hosting {
+            limits: self.relay.clone(),
+            keeping: folder.map(|folder| Keeping {
+                folder: folder.to_owned(),
+                recent_for: Duration::from_secs(u64::from(*recent_days) * 24 * 60 * 60),
+                recent_bytes: *recent_bytes,
+            }),
+        }
+    }
+
     /// What these have changed since `base`, over `there`.
     #[must_use]
     pub(super) fn over(&self, base: &Self, there: Self) -> Self {
@@ -63,6 +124,7 @@ impl Settings {
             theme: pick(&self.theme, &base.theme, there.theme),
             window: pick(&self.window, &base.window, there.window),
             relay: pick(&self.relay, &base.relay, there.relay),
+            rooms: pick(&self.rooms, &base.rooms, there.rooms),
         }
     }
 }

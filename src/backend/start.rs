@@ -30,6 +30,8 @@ pub struct Folders {
     pub log: PathBuf,
     /// What is needed while Blender starts.
     pub blender: PathBuf,
+    /// The rooms that we host, unless the settings say another folder.
+    pub rooms: PathBuf,
 }
 
 impl Folders {
@@ -45,6 +47,7 @@ impl Folders {
             config: dirs.config_dir().to_owned(),
             log: dirs.data_local_dir().join("log"),
             blender: dirs.data_local_dir().join("blender"),
+            rooms: dirs.data_local_dir().join("rooms"),
         })
     }
 
@@ -55,6 +58,7 @@ impl Folders {
             config: folder.to_owned(),
             log: folder.join("log"),
             blender: folder.join("blender"),
+            rooms: folder.join("rooms"),
         }
     }
 
@@ -103,6 +107,7 @@ impl Backend {
             log_folder: folders.log.is_dir().then_some(folders.log),
             file: SettingsFile::new(&folders.config),
             blender_folder: folders.blender,
+            rooms_folder: folders.rooms,
             notice: trouble.map(|text| Notice {
                 level: Level::Warning,
                 text,

@@ -6,17 +6,19 @@ use std::net::{IpAddr, SocketAddr};
 use serde_json::json;
 
 use super::{Exit, HostArgs, print};
-use crate::backend::{host as start_relay, port_failure};
+use tokio::sync::watch;
+
+use crate::backend::{Hosting, host as start_relay, port_failure};
 use crate::net::{Bind, raise_open_files};
 use crate::protocol::DEFAULT_PORT;
 use crate::reach::{self, Address};
-use crate::relay::Limits;
 
 /// Hosts until `quit` resolves.
-pub async fn host(args: &HostArgs, limits: Limits, quit: impl Future<Output = ()>) -> Exit {
+pub async fn host(args: &HostArgs, hosting: Hosting, quit: impl Future<Output = ()>) -> Exit {
     raise_open_files();
     let bind = args.bind.map_or(Bind::All, Bind::Only);
-    let relay = match start_relay(bind, args.port, limits) {
+    let progress = watch::Sender::default();
+    let relay = match start_relay(bind, args.port, hosting, &progress).await {
         Ok(relay) => relay,
         Err(error) => {
             let failure = port_failure(&error);
@@ -25,6 +27,20 @@ pub async fn host(args: &HostArgs, limits: Limits, quit: impl Future<Output = ()
         }
     };
     let port = relay.address().port();
+    if let Some(why) = relay.trouble() {
+        print::note(&format!(
+            "Rooms are kept in memory only, and are lost when this program ends: {why}."
+        ));
+    }
+    for lost in relay.not_brought_back() {
+        print::note(&format!("A room could not be brought back: {lost}."));
+    }
+    if !relay.brought_back().is_empty() {
+        print::note(&format!(
+            "Brought back: {}.",
+            relay.brought_back().join(", ")
+        ));
+    }
     let mut addresses = reach::addresses();
     if let Some(ip) = args.bind {
         let family = ip.is_unspecified();

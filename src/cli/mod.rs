@@ -55,7 +55,7 @@ pub fn run(command: &Command) -> Exit {
         Command::Rooms(_) | Command::Watch(_) => (None, Terminal::Silent),
     };
     let _logging = start_logging(log, terminal);
-    let settings = folders.map(|folders| folders.settings());
+    let settings = folders.as_ref().map(Folders::settings);
     if let Some((_, Some(trouble))) = &settings {
         note(trouble);
     }
@@ -75,7 +75,10 @@ pub fn run(command: &Command) -> Exit {
     };
     let exit = runtime.block_on(async {
         match command {
-            Command::Host(args) => host(args, settings.relay, quit_signal()).await,
+            Command::Host(args) => {
+                let rooms = folders.as_ref().map(|folders| folders.rooms.as_path());
+                host(args, settings.hosting(rooms), quit_signal()).await
+            }
             Command::Rooms(args) => rooms::rooms(args, &settings).await,
             Command::Watch(args) => watch::watch(args, &settings, quit_signal()).await,
         }

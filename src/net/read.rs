@@ -7,7 +7,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
-use crate::protocol::{Decoder, Frame, FrameError, FrameLimits};
+use crate::protocol::{Decoder, Frame, FrameError, FrameLimits, Run};
 
 /// How long to wait for the other end to say something.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +88,14 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             self.first_until = None;
         }
         Ok(frame)
+    }
+
+    /// The room commands that have arrived whole and stand next, if any. What follows them is for
+    /// [`arrived`](Self::arrived).
+    pub fn arrived_commands(&mut self) -> Option<Run> {
+        let commands = self.decoder.next_commands()?;
+        self.first_until = None;
+        Some(commands)
     }
 
     /// Waits for more bytes. `false` when the other end has closed between two frames. Call it only

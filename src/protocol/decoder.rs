@@ -13,6 +13,7 @@ use thiserror::Error;
 use super::foreign::Foreign;
 use super::frame::{Frame, HEADER_BYTES, Header};
 use super::kind::Kind;
+use super::run::Run;
 
 /// The shared buffer at first; most peers only ever say a few words.
 const SCRATCH_FIRST_BYTES: usize = 4 * 1024;
@@ -136,6 +137,36 @@ impl Decoder {
             .reserve_exact(wanted.saturating_sub(self.scratch.len()));
         let room = self.scratch.capacity() - self.scratch.len();
         (&mut self.scratch).limit(room)
+    }
+
+    /// The room commands that stand next and are whole, in one buffer of their own. `None` when what
+    /// stands next is none or not whole: [`next_frame`](Self::next_frame) says which.
+    pub fn next_commands(&mut self) -> Option<Run> {
+        if let Some(large) = &self.large {
+            let whole = large.bytes.len() == large.total;
+            let first = large.bytes.first_chunk::<HEADER_BYTES>()?;
+            let kind = Header::decode(*first).kind;
+            let large = self.large.take_if(|_| whole && kind.is_room_command())?;
+            return Frame::from_wire(large.bytes.into()).map(Run::from);
+        }
+        let waiting = self.scratch.get(self.start..).unwrap_or_default();
+        let mut end = 0;
+        while let Some(header) = waiting.get(end..).and_then(<[u8]>::first_chunk) {
+            let header = Header::decode(*header);
+            let fits = header.kind.is_room_command() && header.size <= self.limits.command_bytes;
+            let next = usize::try_from(header.size)
+                .ok()
+                .and_then(|size| end.checked_add(HEADER_BYTES)?.checked_add(size));
+            match next {
+                Some(next) if fits && next <= waiting.len() => end = next,
+                _ => break,
+            }
+        }
+        let commands = waiting.get(..end).filter(|commands| !commands.is_empty())?;
+        let run = Run::from_wire(Bytes::copy_from_slice(commands));
+        self.greeted = true;
+        self.start += end;
+        run
     }
 
     /// The next whole frame; `None` when more bytes are needed.

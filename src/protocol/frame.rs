@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::kind::Kind;
+use super::run::leading_string;
 
 /// Bytes of a header: size u64, id u32, kind u16, all little-endian.
 pub const HEADER_BYTES: usize = 14;
@@ -129,8 +130,7 @@ impl Frame {
     /// `None` when the payload is too short to hold one, which is no error.
     #[must_use]
     pub fn leading_string(&self) -> Option<&[u8]> {
-        let (length, rest) = self.payload().split_first_chunk::<4>()?;
-        rest.get(..usize::try_from(u32::from_le_bytes(*length)).ok()?)
+        leading_string(self.payload())
     }
 }
 

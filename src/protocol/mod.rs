@@ -16,6 +16,7 @@ mod frame;
 mod json;
 mod kind;
 mod message;
+mod run;
 mod sceneless;
 mod wire;
 
@@ -26,6 +27,7 @@ pub use frame::{Frame, HEADER_BYTES, Header};
 pub use json::{JsonError, MAX_DEPTH, MAX_INTEGER_DIGITS, MAX_MEMBERS, object, quote};
 pub use kind::Kind;
 pub use message::{ClientMessage, JoinRequest, RelayMessage, attribute};
+pub use run::{FrameRef, Run};
 pub use sceneless::{ANY_VERSION, EMPTY_COMMANDS, empty_batch};
 pub use wire::{Take, WireError};
 

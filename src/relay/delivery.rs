@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::PeerId;
 use super::bulletin::News;
+use super::cold::{Cold, ColdError};
 use super::hub::{Admission, Hub};
-use super::outbox::{Outbox, Reply, Taken};
+use super::outbox::{ColdRead, Outbox, Reply, Taken};
 
 /// How much is gathered for one write, but for a single larger frame.
 const GATHER_BYTES: usize = 1 << 20;
@@ -20,26 +21,34 @@ pub(super) struct Delivery {
     hub: Arc<Hub>,
     outbox: Arc<Outbox>,
     news_cursor: u64,
+    /// The way through a room's file, and for which stay in a room.
+    cold: Option<(u64, Cold)>,
 }
 
 impl Delivery {
     pub(super) fn new(hub: Arc<Hub>, admission: &Admission) -> Self {
-        let Admission {
-            id,
-            outbox,
-            news_cursor,
-            ..
-        } = admission;
         Self {
-            id: *id,
+            id: admission.card.id,
             hub,
-            outbox: Arc::clone(outbox),
-            news_cursor: *news_cursor,
+            outbox: Arc::clone(&admission.outbox),
+            news_cursor: admission.news_cursor,
+            cold: None,
         }
     }
 
     /// Appends what the peer gets next to `out`, a bounded amount. `false` when there was nothing.
-    pub(super) fn gather(&mut self, out: &mut VecDeque<Bytes>) -> bool {
+    ///
+    /// # Errors
+    /// When its room's file cannot be read.
+    pub(super) async fn gather(&mut self, out: &mut VecDeque<Bytes>) -> Result<bool, ColdError> {
+        // A frame that was begun is ended first, even if its room was left meanwhile.
+        if let Some((entry, cold)) = &mut self.cold
+            && !cold.is_between_frames()
+        {
+            cold.read(out).await?;
+            self.outbox.advance(*entry, cold.cursor());
+            return Ok(true);
+        }
         let (mut any, mut gathered) = (false, 0);
         while let Some(reply) = self.outbox.take_reply() {
             any = true;
@@ -57,20 +66,50 @@ impl Delivery {
             }
             gathered += out.iter().skip(counted).map(Bytes::len).sum::<usize>();
             if gathered >= GATHER_BYTES {
-                return true;
+                return Ok(true);
             }
         }
         let before = self.news_cursor;
         self.some_news(u64::MAX, out);
         any |= self.news_cursor != before;
         match self.outbox.take_commands(out) {
-            Taken::Nothing => any,
-            Taken::Some => true,
+            Taken::Nothing => Ok(any),
+            Taken::Some => Ok(true),
             Taken::Entered => {
+                self.cold = None;
                 self.hub.entered(self.id);
-                true
+                Ok(true)
+            }
+            Taken::Cold(read) => {
+                self.read_cold(&read, out).await?;
+                Ok(true)
             }
         }
+    }
+
+    async fn read_cold(
+        &mut self,
+        read: &ColdRead,
+        out: &mut VecDeque<Bytes>,
+    ) -> Result<(), ColdError> {
+        let ColdRead {
+            log,
+            range,
+            skip,
+            entry,
+        } = read;
+        let going_on = self
+            .cold
+            .take()
+            .filter(|(other, cold)| other == entry && cold.continues(log, range.start, *skip));
+        let mut cold = match going_on {
+            Some((_, cold)) => cold,
+            None => Cold::open(log, range, *skip)?,
+        };
+        cold.read(out).await?;
+        self.outbox.advance(*entry, cold.cursor());
+        self.cold = Some((*entry, cold));
+        Ok(())
     }
 
     /// A list holds all that was told before it, so what was told before it goes first. Where that was

@@ -10,13 +10,17 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::PeerId;
 use super::bulletin::{Bulletin, Piece};
+use super::card::Card;
+use super::library::Library;
 use super::limits::{ERROR_TEXT_BYTES, Limits, ROOM_NAME_BYTES};
-use super::log::{Keep, Log};
+use super::log::Log;
 use super::outbox::{Member, Outbox, Reply};
-use super::room::{Refusal, Room, awaits_scene, made_with, update};
+use super::restore::Found;
+use super::room::{Refusal, Room, awaits_scene, made_with, shown, update};
 use super::state::{Peer, State};
 use crate::protocol::{
     ANY_VERSION, Attributes, ClientMessage, JoinRequest, RelayMessage, attribute,
@@ -31,27 +35,29 @@ pub(super) struct Hub {
     /// What everybody is told.
     pub(super) bulletin: Bulletin,
     /// Rings when something is to be told.
-    changed: Notify,
+    changed: Arc<Notify>,
     limits: Limits,
+    /// Where rooms are kept, if they are.
+    library: Option<Library>,
 }
 
 /// A peer that was let in.
 #[derive(Debug)]
 pub(super) struct Admission {
-    pub(super) id: PeerId,
-    pub(super) client_id: String,
+    pub(super) card: Arc<Card>,
     pub(super) outbox: Arc<Outbox>,
     /// From where on it is told news.
     pub(super) news_cursor: u64,
 }
 
 impl Hub {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, library: Option<Library>) -> Self {
         Self {
             state: Mutex::default(),
             bulletin: Bulletin::new(),
-            changed: Notify::new(),
+            changed: Arc::default(),
             limits,
+            library,
         }
     }
 
@@ -80,8 +86,10 @@ impl Hub {
             .with_count(attribute::PORT, address.port().into())
             .with_text_or_null(attribute::ROOM, None);
         let outbox = Arc::new(Outbox::new(self.limits.pending_bytes));
+        let card = Arc::new(Card::new(id, client_id));
         let peer = Peer {
-            client_id: client_id.clone(),
+            client_id: card.client_id.clone(),
+            card: Arc::clone(&card),
             attributes,
             bytes: 0,
             room: None,
@@ -97,8 +105,7 @@ impl Hub {
         drop(state);
         self.changed.notify_one();
         Ok(Admission {
-            id,
-            client_id,
+            card,
             outbox,
             news_cursor,
         })
@@ -278,6 +285,16 @@ impl Hub {
         Ok(())
     }
 
+    fn has_place(&self, state: &State) -> Result<(), Refusal> {
+        if state.rooms.len() >= self.limits.rooms {
+            return Err(format!(
+                "This server has {} rooms already. Delete one first.",
+                state.rooms.len()
+            ));
+        }
+        Ok(())
+    }
+
     fn make_room(&self, state: &State, id: PeerId, request: &JoinRequest) -> Result<Room, Refusal> {
         let name = request.room.as_str();
         if name.trim().is_empty() {
@@ -289,12 +306,7 @@ impl Hub {
                 name.len()
             ));
         }
-        if state.rooms.len() >= self.limits.rooms {
-            return Err(format!(
-                "This server has {} rooms already. Delete one first.",
-                state.rooms.len()
-            ));
-        }
+        self.has_place(state)?;
         let mut attributes = made_with(request).with_flag(attribute::KEEP_OPEN, false);
         if request.blender_version == ANY_VERSION {
             attributes.update(awaits_scene(true));
@@ -304,14 +316,14 @@ impl Hub {
         if bytes > allowed {
             return Err("The version texts are too long.".to_owned());
         }
-        let keep = Keep {
-            bytes: self.limits.live_bytes,
-            age: Duration::from_secs(self.limits.live_seconds),
+        let log = match &self.library {
+            Some(library) => library.begin(name, &attributes, &self.limits, &self.changed),
+            None => Arc::new(Log::new(self.limits.keep())),
         };
         Ok(Room {
             attributes,
             bytes,
-            log: Arc::new(Log::new(keep)),
+            log,
             members: BTreeSet::from([id]),
             joinable: false,
             keep_open: false,
@@ -334,6 +346,9 @@ impl Hub {
         let allowed = self.limits.attributes_of_one(others);
         let changed = update(&mut peer.attributes, new, allowed)?;
         peer.bytes = peer.attributes.size_bytes();
+        if changed.raw(attribute::USER_NAME).is_some() {
+            peer.card.rename(peer.attributes.text(attribute::USER_NAME));
+        }
         state.clients_bytes = others + peer.bytes;
         state.client_changed(id, &changed);
         Ok(())
@@ -396,8 +411,64 @@ impl Hub {
             .values()
             .map(|room| Arc::clone(&room.log))
             .collect();
+        state.tell_of_journals();
         drop(state);
-        logs.iter().fold(false, |any, log| log.prune(now) | any)
+        logs.iter().fold(false, |any, log| log.sweep(now) | any)
+    }
+
+    /// Ends all rooms, as this relay ends, and waits until their files are put aside. `false` when
+    /// `patience` was not enough.
+    pub(super) async fn end_rooms(&self, patience: Duration) -> bool {
+        for room in std::mem::take(&mut self.state.lock().rooms).into_values() {
+            room.log.end(room.fate());
+        }
+        let Some(library) = &self.library else {
+            return true;
+        };
+        library.keepers.close();
+        timeout(patience, library.keepers.wait()).await.is_ok()
+    }
+
+    /// A look at everybody and every room.
+    pub(super) fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.lock())
+    }
+
+    /// What keeps the rooms, if they are kept.
+    pub(super) fn library(&self) -> Option<&Library> {
+        self.library.as_ref()
+    }
+
+    /// Takes in a room that was alive when a relay ended, or that was asked for again.
+    ///
+    /// # Errors
+    /// When there is a room of that name, or there are too many. The room comes back with the sentence.
+    pub(super) fn bring_back(&self, found: Found) -> Result<(), (Refusal, Box<Found>)> {
+        let mut state = self.state.lock();
+        let name = found.heading.room.clone();
+        let place = if state.rooms.contains_key(&name) {
+            Err(format!("There is a room “{}” already.", shown(&name)))
+        } else {
+            self.has_place(&state)
+        };
+        let library = match (place, &self.library) {
+            (Ok(()), Some(library)) => library,
+            (Ok(()), None) => return Err(("Rooms are not kept.".to_owned(), Box::new(found))),
+            (Err(refusal), _) => return Err((refusal, Box::new(found))),
+        };
+        let (attributes, vacated) = (found.attributes.clone(), found.vacated);
+        let log = library.go_on(found, &self.limits, &self.changed);
+        if vacated {
+            log.clear();
+        }
+        log.note_attributes(&attributes);
+        let room = Room::brought_back(attributes, log);
+        state.rooms_bytes += room.bytes;
+        state.rooms.insert(name.clone(), room);
+        state.changed_rooms.entry(name).or_default();
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
     }
 
     /// How many peers are connected.

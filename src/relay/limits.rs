@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::log::Keep;
 use crate::net::Patience;
 use crate::protocol::FrameLimits;
 
@@ -33,11 +34,15 @@ pub struct Limits {
     /// Seconds that a peer may take nothing at all of what waits for it. A Blender that renders does
     /// not read, so this is long.
     pub write_seconds: u64,
-    /// Bytes of memory that a room's live-only commands may take, about, while they are kept for
-    /// members who are behind.
+    /// Bytes of memory that a room may take, about, for commands that are live only or stand in its file
+    /// as well. They are there for members who are a little behind.
     pub live_bytes: usize,
-    /// Seconds that a room's live-only commands are kept for members who are behind.
+    /// Seconds that such commands are held in memory.
     pub live_seconds: u64,
+    /// Largest room, in bytes of its file.
+    pub room_bytes: u64,
+    /// Bytes of a room that are held in memory alone while its file cannot be written.
+    pub unstored_bytes: usize,
 }
 
 impl Default for Limits {
@@ -52,8 +57,10 @@ impl Default for Limits {
             handshake_seconds: 20,
             stall_seconds: 60,
             write_seconds: 30 * 60,
-            live_bytes: 64 << 20,
+            live_bytes: 16 << 20,
             live_seconds: 30,
+            room_bytes: 64 << 30,
+            unstored_bytes: 1 << 30,
         }
     }
 }
@@ -85,6 +92,15 @@ impl Limits {
             .saturating_sub(others)
             .max(FAIR_SHARE_BYTES)
             .min(self.attributes_bytes)
+    }
+
+    pub(super) fn keep(&self) -> Keep {
+        Keep {
+            bytes: self.live_bytes,
+            age: Duration::from_secs(self.live_seconds),
+            room_bytes: self.room_bytes,
+            unstored_bytes: self.unstored_bytes,
+        }
     }
 
     pub(super) fn frames(&self) -> FrameLimits {

@@ -1,58 +1,60 @@
 //! A room's history and its live commands: an append-only log that members read with a cursor.
 //!
-//! The sender appends once and waits for nobody; a member is a number, the next entry to read, so a
-//! stalled one costs nothing here. Replay and live are the same read: there is no seam at which a
-//! command could be lost or doubled.
+//! The sender appends once and waits for nobody's reading; a member is a number, the next command to
+//! read, so a stalled one costs nothing here. Replay and live are the same read: there is no seam at
+//! which a command could be lost or doubled.
 //!
-//! Two lists share one numbering. `kept` is the history. `live` holds what is delivered to those who
-//! are in the room and then forgotten: the ephemeral kinds, and entries that a merge took out of the
-//! history. (A merged-away command still reaches every member, as protocol.md asks: "live commands
-//! with none lost". Only a replay skips it.)
+//! Commands are held in blocks, as they arrived. Where the room has a journal, a block is shown to
+//! members only when it stands in the file ([`Log::stored`]), and older blocks are then held by the
+//! file alone: [`Read::Cold`] says that a member is to be served from there. Ephemeral commands are
+//! held for a while only. A command that a merge has superseded still reaches every member, as
+//! protocol.md asks ("live commands with none lost"); only a replay skips it.
 
 use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::PeerId;
-use crate::protocol::Frame;
+use super::block::{self, Block};
+use super::card::Card;
+use super::cold::ColdFile;
+use super::keeper::unix_millis;
+use crate::archive::{Command, History};
+use crate::protocol::{Attributes, Run};
 
-/// Frames that one read gives at most, so that the lock is held for microseconds.
-const BATCH_FRAMES: usize = 256;
-/// Entries that one read looks at, given or not.
-const BATCH_ENTRIES: usize = 4 * BATCH_FRAMES;
+/// Blocks that one read looks at, given or not, so that the lock is held for microseconds.
+const BATCH_BLOCKS: usize = 256;
 /// Bytes that one read gives at most, but for a single larger frame.
 const BATCH_BYTES: usize = 1 << 20;
-
-/// What an entry takes in memory besides its frame's bytes, about. The smallest frame has 14.
-const ENTRY_BYTES: usize = 128;
+/// Commands that wait to be written down take at most this much, about; more senders wait for.
+const STAGED_BYTES: usize = 8 << 20;
+/// What is written down in one go, but for a single larger frame.
+const WORK_BYTES: usize = 4 << 20;
+/// How far apart in the file the places are that are remembered.
+const INDEX_EVERY_BYTES: u64 = 256 << 10;
 
 /// A position in a room's log. Numbers only grow, and some are skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Seq(u64);
+pub(super) struct Seq(pub(super) u64);
 
-#[derive(Debug)]
-struct Entry {
-    seq: Seq,
-    sender: PeerId,
-    frame: Frame,
-    at: Instant,
-}
-
-impl Entry {
-    fn memory_bytes(&self) -> usize {
-        self.frame.wire_len() + ENTRY_BYTES
-    }
-}
-
-/// How much of the live list is kept for members who are behind: bytes of memory, and age.
+/// How much is kept.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keep {
+    /// Bytes of memory for commands that need not be there: ephemeral ones, and those that stand in the
+    /// file as well.
     pub(super) bytes: usize,
+    /// How long those are held.
     pub(super) age: Duration,
+    /// Largest room.
+    pub(super) room_bytes: u64,
+    /// Most bytes that are held in memory alone where the journal cannot be written.
+    pub(super) unstored_bytes: usize,
 }
 
 /// What the room's attributes say of its history.
@@ -62,81 +64,264 @@ pub(super) struct Figures {
     pub(super) byte_size: u64,
 }
 
+/// How far somebody is behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lag {
+    pub(super) commands: u64,
+    /// About.
+    pub(super) bytes: u64,
+}
+
+/// Why a command was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// The room is as large as it may be.
+    Room(u64),
+    /// The journal cannot be written, and too much is in memory alone.
+    Memory(u64),
+}
+
+/// Where the commands are, besides in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Mode {
+    /// Nowhere.
+    #[default]
+    Memory,
+    /// In the journal, before anybody sees them.
+    Journal,
+    /// They will be in the journal when it can be written again.
+    Failing,
+}
+
+/// What becomes of the file when the room ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It goes to the recent rooms.
+    Recent,
+    /// It never held a whole room.
+    Discard,
+}
+
 /// A room's log.
 #[derive(Debug)]
 pub(super) struct Log {
     /// Short and never held across an await: appending and batched reading only.
     inner: Mutex<Inner>,
-    /// The next number to be given. Rung after unlocking; a level, so no wake-up is lost.
+    /// Up to where members can read. Rung after unlocking; a level, so no wake-up is lost.
     head: watch::Sender<Seq>,
     /// The figures have changed since they were told.
     figures_changed: AtomicBool,
+    /// Rings when there is something to write down. One waiter, so a stored permit is enough.
+    work: Notify,
     keep: Keep,
+}
+
+/// How the journal does, as far as it is worth telling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum JournalNews {
+    /// It cannot be written, because of this.
+    Fails(String),
+    /// It is written again, with all that came meanwhile.
+    Recovered,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    kept: VecDeque<Entry>,
-    live: VecDeque<Entry>,
+    blocks: VecDeque<Block>,
+    /// Of all blocks.
+    memory_bytes: usize,
+    /// Of kept blocks that do not stand in the file.
+    unstored_bytes: usize,
     next: Seq,
-    kept_bytes: u64,
-    live_bytes: usize,
+    /// Up to where members can read.
+    published: Seq,
+    /// Up to where everything stands in the file that is kept.
+    stored: Seq,
+    /// Up to where what is kept is only in the file.
+    evicted: Seq,
+    history: History,
+    mode: Mode,
+    file: Option<Stored>,
+    notes: Notes,
+    notes_taken: u64,
+    news: Option<JournalNews>,
+    /// Why the journal cannot be written.
+    trouble: Option<String>,
+}
+
+/// The file as far as it is written.
+#[derive(Debug)]
+struct Stored {
+    file: Arc<ColdFile>,
+    bytes: u64,
+    /// Where in the file some records stand, by the position of their first command.
+    index: Vec<(Seq, u64)>,
+}
+
+/// What else is to be written down.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Notes {
+    pub(super) attributes: Attributes,
+    pub(super) cleared: Option<Seq>,
+    pub(super) ended: Option<Fate>,
+    number: u64,
+}
+
+/// What is to be written down next.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) notes: Notes,
+    pub(super) blocks: Vec<Block>,
+}
+
+/// A room that was brought back from its file.
+#[derive(Debug)]
+pub(super) struct Restored {
+    pub(super) history: History,
+    pub(super) next: Seq,
+    pub(super) file: Arc<ColdFile>,
+    pub(super) bytes: u64,
+    pub(super) index: Vec<(Seq, u64)>,
 }
 
 /// What one read gave.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    /// Frames to send, in order.
-    pub(super) frames: Vec<Bytes>,
-    /// Where to read on.
-    pub(super) cursor: Seq,
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// Frames to send, in order, and where to read on.
+    Batch(Vec<Bytes>, Seq),
+    /// These are only in the file.
+    Cold(Range<Seq>),
+}
+
+/// Where in the file to begin.
+#[derive(Debug)]
+pub(super) struct ColdPlace {
+    pub(super) file: Arc<ColdFile>,
+    pub(super) at: u64,
+    /// The file is good up to here.
+    pub(super) end: u64,
 }
 
 impl Log {
+    /// A log in memory.
     pub(super) fn new(keep: Keep) -> Self {
         Self {
             inner: Mutex::default(),
             head: watch::Sender::new(Seq::default()),
             figures_changed: AtomicBool::new(false),
+            work: Notify::new(),
             keep,
         }
     }
 
-    /// Appends commands of one sender, in order. `true` when the figures changed and nobody has
-    /// been asked to tell them yet.
-    pub(super) fn append(
-        &self,
-        sender: PeerId,
-        frames: impl IntoIterator<Item = Frame>,
-        now: Instant,
-    ) -> bool {
-        let next = {
+    /// A log whose commands are shown only when they stand in a file.
+    pub(super) fn journaled(keep: Keep) -> Self {
+        let log = Self::new(keep);
+        log.inner.lock().mode = Mode::Journal;
+        log
+    }
+
+    /// A log that goes on with its file.
+    pub(super) fn restored(keep: Keep, restored: Restored) -> Self {
+        let log = Self::journaled(keep);
+        let mut inner = log.inner.lock();
+        inner.next = restored.next;
+        inner.published = restored.next;
+        inner.stored = restored.next;
+        inner.evicted = restored.next;
+        inner.history = restored.history;
+        inner.file = Some(Stored {
+            file: restored.file,
+            bytes: restored.bytes,
+            index: restored.index,
+        });
+        drop(inner);
+        log.head.send_replace(restored.next);
+        log
+    }
+
+    /// Appends commands of one sender, in order. `true` when the figures changed and nobody has been
+    /// asked to tell them yet.
+    ///
+    /// # Errors
+    /// When there is no room for them. Nothing is appended then.
+    pub(super) fn append(&self, sender: &Arc<Card>, run: Run, now: Instant) -> Result<bool, Full> {
+        let published = {
             let mut inner = self.inner.lock();
-            for frame in frames {
-                inner.push(sender, frame, now);
+            inner.admit(self.keep, run.wire().len())?;
+            let arrived_millis = unix_millis();
+            for (kept, run) in block::parts(run) {
+                let first = inner.next;
+                inner.push(Block {
+                    first,
+                    sender: Arc::clone(sender),
+                    run,
+                    kept,
+                    at: now,
+                    arrived_millis,
+                });
             }
-            inner.prune(self.keep, now);
-            inner.next
+            inner.publish();
+            inner.evict(self.keep, now);
+            inner.published
         };
-        self.head.send_replace(next);
-        !self.figures_changed.swap(true, Ordering::AcqRel)
+        self.ring(published);
+        self.work.notify_one();
+        Ok(!self.figures_changed.swap(true, Ordering::AcqRel))
+    }
+
+    fn ring(&self, published: Seq) {
+        self.head.send_if_modified(|head| {
+            let further = *head < published;
+            *head = published.max(*head);
+            further
+        });
+    }
+
+    /// Waits until what was appended is written down, but for a little.
+    pub(super) async fn caught_up(&self) {
+        let is_behind = || {
+            let inner = self.inner.lock();
+            inner.mode == Mode::Journal && inner.unstored_bytes > STAGED_BYTES
+        };
+        if is_behind() {
+            let mut head = self.head.subscribe();
+            // The sender of the bell is here, so it cannot be gone.
+            let _seen = head.wait_for(|_| !is_behind()).await;
+        }
     }
 
     /// Throws the history away. Cursors stay as they are: what comes gets new numbers.
     pub(super) fn clear(&self) {
         let mut inner = self.inner.lock();
-        inner.kept.clear();
-        inner.kept_bytes = 0;
+        let next = inner.next;
+        inner.history.clear(next.0);
+        inner.note(|notes| notes.cleared = Some(next));
         drop(inner);
         self.figures_changed.store(true, Ordering::Release);
+        self.work.notify_one();
     }
 
-    /// Rings when something was appended. What it says now counts as seen.
+    /// Notes attributes of the room that have changed.
+    pub(super) fn note_attributes(&self, changed: &Attributes) {
+        self.inner.lock().note(|notes| {
+            notes.attributes.update(changed.clone());
+        });
+        self.work.notify_one();
+    }
+
+    /// The room has ended: nothing is appended any more.
+    pub(super) fn end(&self, fate: Fate) {
+        self.inner.lock().note(|notes| notes.ended = Some(fate));
+        self.work.notify_one();
+    }
+
+    /// Rings when something can be read. What it says now counts as seen.
     pub(super) fn bell(&self) -> watch::Receiver<Seq> {
         self.head.subscribe()
     }
 
-    /// The number that the next entry will get.
+    /// The number that the next command will get.
     pub(super) fn head(&self) -> Seq {
         self.inner.lock().next
     }
@@ -151,374 +336,332 @@ impl Log {
     pub(super) fn figures(&self) -> Figures {
         let inner = self.inner.lock();
         Figures {
-            command_count: inner.kept.len() as u64,
-            byte_size: inner.kept_bytes,
+            command_count: inner.history.commands(),
+            byte_size: inner.history.bytes(),
         }
     }
 
-    /// Forgets live commands that are too old or too many. `true` while some are left.
-    pub(super) fn prune(&self, now: Instant) -> bool {
-        let mut inner = self.inner.lock();
-        inner.prune(self.keep, now);
-        !inner.live.is_empty()
+    /// What is in memory, in bytes, about.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.inner.lock().memory_bytes
     }
 
-    /// Reads from `cursor` up to `replay_until`, as a replay: all of the history, whoever sent it,
-    /// and nothing that is live only.
-    pub(super) fn replay(&self, cursor: Seq, replay_until: Seq) -> Batch {
+    /// How far somebody is behind who reads on at `cursor`.
+    pub(super) fn lag(&self, cursor: Seq) -> Lag {
         let inner = self.inner.lock();
-        let start = inner.kept.partition_point(|entry| entry.seq < cursor);
-        let mut batch = Filling::new(cursor);
-        for entry in inner
-            .kept
-            .iter()
-            .skip(start)
-            .take_while(|entry| entry.seq < replay_until)
-        {
-            if batch.is_full() {
-                return batch.stop();
-            }
-            batch.take(entry, true);
+        let blocks = inner.blocks.iter().skip(block::from(&inner.blocks, cursor));
+        let hot: u64 = blocks.map(|block| block.run.wire().len() as u64).sum();
+        let cold = inner.file.as_ref().filter(|_| cursor < inner.evicted);
+        let cold = cold.map_or(0, |file| file.place(inner.evicted) - file.place(cursor));
+        Lag {
+            commands: inner.next.0.saturating_sub(cursor.0),
+            bytes: hot + cold,
         }
-        batch.finish(replay_until)
+    }
+
+    /// Forgets what need not be in memory and is too old. `true` while there is some left.
+    pub(super) fn sweep(&self, now: Instant) -> bool {
+        let mut inner = self.inner.lock();
+        inner.evict(self.keep, now);
+        inner.bury(0, self.keep.age, now);
+        if let Some(stored) = &inner.file {
+            stored.file.forget_chunks();
+        }
+        match inner.mode {
+            Mode::Memory => inner.dead_bytes() > 0,
+            Mode::Journal | Mode::Failing => !inner.blocks.is_empty(),
+        }
+    }
+
+    /// Reads from `cursor` up to `until`, as a replay: all of the history, whoever sent it.
+    pub(super) fn replay(&self, cursor: Seq, until: Seq) -> Read {
+        self.inner.lock().read(cursor, until, Block::replayed)
     }
 
     /// Reads from `cursor` on, live: everything but the member's own commands.
-    pub(super) fn live(&self, cursor: Seq, member: PeerId) -> Batch {
+    pub(super) fn live(&self, cursor: Seq, member: PeerId) -> Read {
+        self.inner.lock().read(cursor, Seq(u64::MAX), |block, _| {
+            let own = block.sender.id == member;
+            (!own).then(|| block.run.wire().clone())
+        })
+    }
+
+    /// Where in the file to look for what stands from `cursor` on.
+    pub(super) fn cold_place(&self, cursor: Seq) -> Option<ColdPlace> {
         let inner = self.inner.lock();
-        let from = |list: &VecDeque<Entry>| list.partition_point(|entry| entry.seq < cursor);
-        let mut kept = inner.kept.iter().skip(from(&inner.kept)).peekable();
-        let mut live = inner.live.iter().skip(from(&inner.live)).peekable();
-        let mut batch = Filling::new(cursor);
-        loop {
-            let entry = match (kept.peek(), live.peek()) {
-                (Some(a), Some(b)) if a.seq < b.seq => kept.next(),
-                (_, Some(_)) => live.next(),
-                _ => kept.next(),
-            };
-            let Some(entry) = entry else {
-                return batch.finish(inner.next);
-            };
-            if batch.is_full() {
-                return batch.stop();
+        let stored = inner.file.as_ref()?;
+        Some(ColdPlace {
+            file: Arc::clone(&stored.file),
+            at: stored.place(cursor),
+            end: stored.bytes,
+        })
+    }
+
+    /// Which of these commands are not part of the history any more.
+    pub(super) fn superseded(&self, positions: Range<u64>) -> Vec<Range<u64>> {
+        self.inner.lock().history.superseded(positions).collect()
+    }
+}
+
+/// What the keeper does, who writes the journal.
+impl Log {
+    /// Waits until there is something to write down.
+    pub(super) async fn work_to_do(&self) {
+        self.work.notified().await;
+    }
+
+    /// What is to be written down next; `None` when there is nothing.
+    pub(super) fn work(&self) -> Option<Work> {
+        let inner = self.inner.lock();
+        let mut bytes = 0;
+        let blocks: Vec<_> = inner
+            .blocks
+            .iter()
+            .skip(block::from(&inner.blocks, inner.stored))
+            .filter(|block| block.kept)
+            .take_while(|block| {
+                let fits = bytes < WORK_BYTES;
+                bytes += block.run.wire().len();
+                fits
+            })
+            .cloned()
+            .collect();
+        let noted = inner.notes.number != inner.notes_taken;
+        (noted || !blocks.is_empty()).then(|| Work {
+            notes: inner.notes.clone(),
+            blocks,
+        })
+    }
+
+    /// There is a file now.
+    pub(super) fn has_file(&self, file: Arc<ColdFile>, bytes: u64) {
+        self.inner.lock().file = Some(Stored {
+            file,
+            bytes,
+            index: vec![(Seq::default(), bytes)],
+        });
+    }
+
+    /// This work stands in the file, which is good up to byte `bytes`; `places` says where the blocks
+    /// start there.
+    pub(super) fn stored(&self, work: &Work, places: &[u64], bytes: u64) {
+        let published = {
+            let mut inner = self.inner.lock();
+            if let Some(stored) = &mut inner.file {
+                stored.bytes = bytes;
+                for (block, place) in work.blocks.iter().zip(places) {
+                    let last = stored.index.last().map_or(0, |(_, place)| *place);
+                    if *place >= last + INDEX_EVERY_BYTES {
+                        stored.index.push((block.first, *place));
+                    }
+                }
             }
-            batch.take(entry, entry.sender != member);
-        }
+            if let Some(last) = work.blocks.last() {
+                inner.stored = last.end();
+                let written = work.blocks.iter().map(Block::memory_bytes).sum();
+                inner.unstored_bytes = inner.unstored_bytes.saturating_sub(written);
+            }
+            if inner.notes.number == work.notes.number {
+                inner.notes_taken = work.notes.number;
+                inner.notes.attributes = Attributes::default();
+                inner.notes.cleared = None;
+            }
+            inner.mode = Mode::Journal;
+            if inner.trouble.take().is_some() {
+                inner.news = Some(JournalNews::Recovered);
+            }
+            inner.publish();
+            inner.evict(self.keep, Instant::now());
+            inner.published
+        };
+        self.ring(published);
+    }
+
+    /// The journal cannot be written for now: the room goes on in memory. `true` when this is new.
+    pub(super) fn fails(&self, why: &str) -> bool {
+        let (published, new) = {
+            let mut inner = self.inner.lock();
+            inner.mode = Mode::Failing;
+            let new = inner.trouble.replace(why.to_owned()).is_none();
+            if new {
+                inner.news = Some(JournalNews::Fails(why.to_owned()));
+            }
+            inner.publish();
+            (inner.published, new)
+        };
+        // Also for senders who wait, whether or not there is something to read.
+        self.head.send_replace(published);
+        new
+    }
+
+    /// Whether the journal is written again, and nobody has been told yet.
+    pub(super) fn has_trouble_ended(&self) -> bool {
+        self.inner.lock().news == Some(JournalNews::Recovered)
+    }
+
+    /// How the journal does, if that has changed since it was last asked.
+    pub(super) fn take_journal_news(&self) -> Option<JournalNews> {
+        self.inner.lock().news.take()
+    }
+
+    /// Why the journal cannot be written, if it cannot.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.inner.lock().trouble.clone()
+    }
+}
+
+impl Stored {
+    /// Where to begin to look for what stands from `cursor` on.
+    fn place(&self, cursor: Seq) -> u64 {
+        let after = self.index.partition_point(|(seq, _)| *seq <= cursor);
+        let entry = after.checked_sub(1).and_then(|at| self.index.get(at));
+        entry.map_or(0, |(_, place)| *place)
     }
 }
 
 impl Inner {
-    fn push(&mut self, sender: PeerId, frame: Frame, at: Instant) {
-        let seq = self.next;
-        self.next = Seq(seq.0 + 1);
-        let entry = Entry {
-            seq,
-            sender,
-            frame,
-            at,
+    fn admit(&self, keep: Keep, bytes: usize) -> Result<(), Full> {
+        let stored = self.file.as_ref().map_or(0, |file| file.bytes);
+        if stored + (self.unstored_bytes + bytes) as u64 > keep.room_bytes {
+            return Err(Full::Room(keep.room_bytes));
+        }
+        if self.mode != Mode::Journal && self.unstored_bytes + bytes > keep.unstored_bytes {
+            return Err(Full::Memory(keep.unstored_bytes as u64));
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, block: Block) {
+        self.next = block.end();
+        self.memory_bytes += block.memory_bytes();
+        if block.kept {
+            self.unstored_bytes += block.memory_bytes();
+            for (position, frame) in block.positions().zip(block.run.iter()) {
+                self.history.push(Command {
+                    position,
+                    kind: frame.header.kind,
+                    wire_bytes: frame.wire.len() as u64,
+                    path: frame.leading_string(),
+                });
+            }
+        }
+        self.blocks.push_back(block);
+    }
+
+    fn note(&mut self, note: impl FnOnce(&mut Notes)) {
+        note(&mut self.notes);
+        self.notes.number += 1;
+    }
+
+    /// Shows members what they may see.
+    fn publish(&mut self) {
+        let waits = match self.mode {
+            Mode::Memory | Mode::Failing => None,
+            Mode::Journal => self
+                .blocks
+                .iter()
+                .skip(block::from(&self.blocks, self.stored))
+                .find(|block| block.kept),
         };
-        if entry.frame.kind().is_ephemeral() {
-            self.live_bytes += entry.memory_bytes();
-            self.live.push_back(entry);
-            return;
+        self.published = self
+            .published
+            .max(waits.map_or(self.next, |block| block.first));
+    }
+
+    fn read<P: IntoIterator<Item = Bytes>>(
+        &self,
+        cursor: Seq,
+        until: Seq,
+        pieces: impl Fn(&Block, &History) -> P,
+    ) -> Read {
+        if cursor < self.evicted.min(until) {
+            return Read::Cold(cursor..self.evicted.min(until));
         }
-        if self
-            .kept
-            .back()
-            .is_some_and(|last| replaces(&entry.frame, &last.frame))
-            && let Some(old) = self.kept.pop_back()
+        let until = until.min(self.published);
+        let (mut given, mut bytes) = (Vec::new(), 0);
+        for (looked_at, block) in self
+            .blocks
+            .iter()
+            .skip(block::from(&self.blocks, cursor))
+            .take_while(|block| block.first < until)
+            .enumerate()
         {
-            self.kept_bytes -= old.frame.wire_len() as u64;
-            self.live_bytes += old.memory_bytes();
-            let place = self.live.partition_point(|other| other.seq < old.seq);
-            self.live.insert(place, old);
+            if looked_at >= BATCH_BLOCKS || bytes >= BATCH_BYTES {
+                return Read::Batch(given, block.first);
+            }
+            let before = given.len();
+            given.extend(pieces(block, &self.history));
+            bytes += given.iter().skip(before).map(Bytes::len).sum::<usize>();
         }
-        self.kept_bytes += entry.frame.wire_len() as u64;
-        self.kept.push_back(entry);
+        Read::Batch(given, cursor.max(until))
     }
 
-    fn prune(&mut self, keep: Keep, now: Instant) {
-        while let Some(oldest) = self.live.pop_front_if(|oldest| {
-            self.live_bytes > keep.bytes || now.saturating_duration_since(oldest.at) > keep.age
+    /// Forgets the oldest blocks that stand in the file or are ephemeral, while there is too much or
+    /// they are too old.
+    fn evict(&mut self, keep: Keep, now: Instant) {
+        let (stored, published) = (self.stored, self.published);
+        while let Some(oldest) = self.blocks.pop_front_if(|oldest| {
+            let too_much = self.memory_bytes > keep.bytes;
+            let too_old = now.saturating_duration_since(oldest.at) > keep.age;
+            let dispensable = if oldest.kept {
+                oldest.end() <= stored
+            } else {
+                oldest.end() <= published
+            };
+            dispensable && (too_much || too_old)
         }) {
-            self.live_bytes -= oldest.memory_bytes();
+            self.memory_bytes -= oldest.memory_bytes();
+            if oldest.kept {
+                self.evicted = oldest.end();
+            }
         }
-    }
-}
-
-/// The merge rule: same mergeable kind, same leading string.
-fn replaces(new: &Frame, last: &Frame) -> bool {
-    new.kind().is_mergeable()
-        && new.kind() == last.kind()
-        && new
-            .leading_string()
-            .is_some_and(|path| last.leading_string() == Some(path))
-}
-
-struct Filling {
-    batch: Batch,
-    entries: usize,
-    bytes: usize,
-}
-
-impl Filling {
-    fn new(cursor: Seq) -> Self {
-        Self {
-            batch: Batch {
-                frames: Vec::new(),
-                cursor,
-            },
-            entries: 0,
-            bytes: 0,
+        if self.mode != Mode::Journal {
+            let dead = self.dead_bytes();
+            if dead > keep.bytes {
+                // Half of them, so that this is seldom.
+                self.bury(dead - keep.bytes / 2, keep.age, now);
+            }
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.batch.frames.len() >= BATCH_FRAMES
-            || self.entries >= BATCH_ENTRIES
-            || self.bytes >= BATCH_BYTES
+    /// What of the memory is for commands that nobody who joins gets. Only known without a file.
+    fn dead_bytes(&self) -> usize {
+        let needed = usize::try_from(self.history.bytes()).unwrap_or(usize::MAX);
+        self.memory_bytes
+            .saturating_sub(self.blocks.len() * block::BLOCK_BYTES)
+            .saturating_sub(needed)
     }
 
-    fn take(&mut self, entry: &Entry, give: bool) {
-        self.entries += 1;
-        self.batch.cursor = Seq(entry.seq.0 + 1);
-        if give {
-            self.bytes += entry.frame.wire_len();
-            self.batch.frames.push(entry.frame.wire().clone());
-        }
-    }
-
-    /// There is more; read on where this stopped.
-    fn stop(self) -> Batch {
-        self.batch
-    }
-
-    /// All up to `end` has been read.
-    fn finish(mut self, end: Seq) -> Batch {
-        self.batch.cursor = self.batch.cursor.max(end);
-        self.batch
+    /// Forgets blocks that nobody who joins gets, and that will not go into a file: the oldest `bytes` of
+    /// them, and those older than `age`.
+    fn bury(&mut self, mut bytes: usize, age: Duration, now: Instant) {
+        let Self {
+            blocks,
+            history,
+            published,
+            mode,
+            memory_bytes,
+            unstored_bytes,
+            ..
+        } = self;
+        blocks.retain(|block| {
+            let too_old = now.saturating_duration_since(block.at) > age;
+            let buried = (bytes > 0 || too_old)
+                && block.end() <= *published
+                && (*mode == Mode::Memory || !block.kept)
+                && block.is_dead(history);
+            if buried {
+                bytes = bytes.saturating_sub(block.run.wire().len());
+                *memory_bytes -= block.memory_bytes();
+                if block.kept {
+                    *unstored_bytes -= block.memory_bytes();
+                }
+            }
+            !buried
+        });
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::Kind;
-    use proptest::prelude::*;
-
-    const A: PeerId = PeerId(1);
-    const B: PeerId = PeerId(2);
-    const KEEP: Keep = Keep {
-        bytes: 1 << 20,
-        age: Duration::from_secs(30),
-    };
-
-    fn command(kind: u16, path: &str, rest: &str) -> Frame {
-        let mut payload = u32::try_from(path.len()).unwrap().to_le_bytes().to_vec();
-        payload.extend_from_slice(path.as_bytes());
-        payload.extend_from_slice(rest.as_bytes());
-        Frame::new(Kind(kind), &payload)
-    }
-
-    fn all_live(log: &Log, mut cursor: Seq, member: PeerId) -> Vec<Bytes> {
-        let mut all = Vec::new();
-        loop {
-            let batch = log.live(cursor, member);
-            all.extend(batch.frames);
-            if batch.cursor == cursor {
-                return all;
-            }
-            cursor = batch.cursor;
-        }
-    }
-
-    fn all_replayed(log: &Log) -> Vec<Bytes> {
-        let (mut cursor, head) = (Seq::default(), log.head());
-        let mut all = Vec::new();
-        while cursor < head {
-            let batch = log.replay(cursor, head);
-            assert!(batch.cursor > cursor, "a replay always gets on");
-            all.extend(batch.frames);
-            cursor = batch.cursor;
-        }
-        all
-    }
-
-    #[test]
-    fn a_merge_shortens_the_history_but_loses_nothing_live() {
-        let log = Log::new(KEEP);
-        let sent = [
-            command(201, "Cube", "1"),
-            command(201, "Cube", "22"),
-            command(201, "Lamp", "3"),
-        ];
-        log.append(A, sent.clone(), Instant::now());
-        assert_eq!(
-            log.figures(),
-            Figures {
-                command_count: 2,
-                byte_size: 24 + 23
-            }
-        );
-        assert_eq!(
-            all_replayed(&log),
-            [sent[1].wire().clone(), sent[2].wire().clone()]
-        );
-        assert_eq!(all_live(&log, Seq::default(), B).len(), 3);
-        assert!(all_live(&log, Seq::default(), A).is_empty());
-    }
-
-    #[test]
-    fn a_joiner_that_is_overtaken_by_a_merge_gets_the_newer_one_once() {
-        let log = Log::new(KEEP);
-        log.append(
-            A,
-            [command(140, "x", ""), command(201, "Cube", "1")],
-            Instant::now(),
-        );
-        let head = log.head();
-        let first = log.replay(Seq::default(), Seq(1));
-        assert_eq!(first.frames.len(), 1);
-        log.append(A, [command(201, "Cube", "2")], Instant::now());
-        let rest = log.replay(first.cursor, head);
-        assert!(rest.frames.is_empty(), "the old one is out of the history");
-        assert_eq!(rest.cursor, head);
-        assert_eq!(
-            all_live(&log, head, B),
-            [command(201, "Cube", "2").into_wire()]
-        );
-    }
-
-    #[test]
-    fn live_commands_are_forgotten_by_age_and_by_size() {
-        let start = Instant::now();
-        let log = Log::new(Keep {
-            bytes: 2 * (18 + ENTRY_BYTES),
-            age: Duration::from_secs(30),
-        });
-        log.append(A, (0..10).map(|_| Frame::new(Kind::FRAME, &[0; 4])), start);
-        assert_eq!(all_live(&log, Seq::default(), B).len(), 2, "18 bytes each");
-        assert!(log.prune(start + Duration::from_secs(30)));
-        assert!(!log.prune(start + Duration::from_secs(31)));
-        assert!(all_live(&log, Seq::default(), B).is_empty());
-        assert_eq!(log.figures(), Figures::default());
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Send { by: u64, kind: u16, path: u8 },
-        Join,
-        Read { reader: usize },
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let kinds = prop_oneof![Just(140u16), Just(201), Just(202), Just(205), Just(206)];
-        prop::collection::vec(
-            prop_oneof![
-                6 => (0..3u64, kinds, 0..2u8).prop_map(|(by, kind, path)| Step::Send { by, kind, path }),
-                1 => Just(Step::Join),
-                4 => (0..5usize).prop_map(|reader| Step::Read { reader }),
-            ],
-            1..120,
-        )
-    }
-
-    struct Reader {
-        id: PeerId,
-        cursor: Seq,
-        join_head: Seq,
-        /// Histories this reader might be given: the one at the join, less what merges have taken.
-        expected_live: Vec<Bytes>,
-        history_at_join: Vec<Bytes>,
-        got_replay: Vec<Bytes>,
-        got_live: Vec<Bytes>,
-    }
-
-    impl Reader {
-        fn read_once(&mut self, log: &Log) {
-            let replaying = self.cursor < self.join_head;
-            let batch = if replaying {
-                log.replay(self.cursor, self.join_head)
-            } else {
-                log.live(self.cursor, self.id)
-            };
-            self.cursor = batch.cursor;
-            if replaying {
-                &mut self.got_replay
-            } else {
-                &mut self.got_live
-            }
-            .extend(batch.frames);
-        }
-    }
-
-    proptest! {
-        /// Against a naive model: the history is a plain list with the merge rule; each reader has a
-        /// queue of its own.
-        #[test]
-        fn cursors_see_what_queues_would(steps in steps()) {
-            let log = Log::new(KEEP);
-            let mut history: Vec<Frame> = Vec::new();
-            let mut readers: Vec<Reader> = Vec::new();
-            for (number, step) in steps.into_iter().enumerate() {
-                match step {
-                    Step::Send { by, kind, path } => {
-                        let frame = if kind == 206 {
-                            Frame::new(Kind(kind), b"")
-                        } else {
-                            command(kind, &path.to_string(), &number.to_string())
-                        };
-                        log.append(PeerId(by), [frame.clone()], Instant::now());
-                        for reader in readers.iter_mut().filter(|reader| reader.id != PeerId(by)) {
-                            reader.expected_live.push(frame.wire().clone());
-                        }
-                        if kind == 205 {
-                            continue;
-                        }
-                        if history.last().is_some_and(|last| {
-                            (201..=204).contains(&kind) && last.kind() == frame.kind()
-                                && last.leading_string() == frame.leading_string()
-                        }) {
-                            history.pop();
-                        }
-                        history.push(frame);
-                    }
-                    Step::Join => readers.push(Reader {
-                        // The first three readers are senders as well.
-                        id: PeerId(readers.len() as u64),
-                        cursor: Seq::default(),
-                        join_head: log.head(),
-                        expected_live: Vec::new(),
-                        history_at_join: history.iter().map(|frame| frame.wire().clone()).collect(),
-                        got_replay: Vec::new(),
-                        got_live: Vec::new(),
-                    }),
-                    Step::Read { reader } => {
-                        if let Some(reader) = readers.get_mut(reader) {
-                            reader.read_once(&log);
-                        }
-                    }
-                }
-            }
-            for reader in &mut readers {
-                loop {
-                    let before = reader.cursor;
-                    reader.read_once(&log);
-                    if reader.cursor == before {
-                        break;
-                    }
-                }
-                prop_assert_eq!(&reader.got_live, &reader.expected_live);
-                // A merge during the replay takes away at most the last entry of the history.
-                let whole = reader.history_at_join.len();
-                prop_assert!(reader.got_replay.len() == whole || reader.got_replay.len() + 1 == whole);
-                prop_assert_eq!(&reader.got_replay[..], &reader.history_at_join[..reader.got_replay.len()]);
-            }
-            let history: Vec<_> = history.into_iter().map(Frame::into_wire).collect();
-            let bytes: usize = history.iter().map(Bytes::len).sum();
-            let figures = Figures { command_count: history.len() as u64, byte_size: bytes as u64 };
-            prop_assert_eq!(log.figures(), figures);
-            prop_assert_eq!(all_replayed(&log), history);
-        }
-    }
-}
+#[path = "log_tests.rs"]
+mod tests;

@@ -1,32 +1,48 @@
 //! The embedded server: keeps each room's history, replays it to those who join, and passes live
 //! commands on.
 //!
-//! - `log.rs`, `Log`: a room is an append-only log that members read with cursors; no queues.
+//! - `log.rs`, `Log`: a room is an append-only log that members read with cursors; no queues. Its
+//!   commands are `block.rs`, `Block`s: what one sender sent together.
+//! - `keeper.rs`, `Keeper`: writes a room's journal, which is ahead of what members see. `cold.rs`,
+//!   `Cold`: reads from it what is not in memory any more. `shelf.rs`, `Shelf`: the folder of the rooms'
+//!   files; `restore.rs`: a room brought back from one; `library.rs`: what ties these together.
 //! - `hub.rs`, `Hub`: the rules. Plain synchronous methods behind one lock, no I/O. `state.rs` and
 //!   `room.rs`: what they are about.
 //! - `bulletin.rs`, `Bulletin`: changed attributes and who is gone, gathered, one list for all.
 //! - `outbox.rs`, `Outbox`: what one peer still gets: answers, and its cursor in a room.
 //! - `delivery.rs`, `Delivery`: from these three to the next bytes for one peer.
+//! - `directory.rs`: figures for the host.
 //! - `peer.rs`: one connection, a read loop and a write loop. `serve.rs`: the listener.
 //!
 //! Lock order: hub, then outbox, then log or bulletin. The hot path, a room command, takes only the
 //! log's.
 
+mod block;
 mod bulletin;
+mod card;
+mod cold;
 mod delivery;
+mod directory;
 mod hub;
+mod keeper;
+mod library;
 mod limits;
 mod log;
 mod outbox;
 mod peer;
+mod restore;
 mod room;
 #[cfg(test)]
 mod rules_tests;
 mod serve;
+mod shelf;
 mod state;
 
+pub use directory::{Directory, PeerFigures, RecentRooms, RoomFigures};
+pub use library::Progress;
 pub use limits::Limits;
 pub use serve::{Bound, Relay, RelayError, bind};
+pub use shelf::{Keeping, Recent};
 
 /// One connection, for as long as the relay runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

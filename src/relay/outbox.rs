@@ -1,6 +1,7 @@
 //! What one peer still gets: answers to what it asked, and its place in a room.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,8 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::PeerId;
-use super::log::{Log, Seq};
+use super::cold::Skip;
+use super::log::{Lag, Log, Read, Seq};
 use crate::protocol::RelayMessage;
 
 /// Somebody who leaves still gets what is left of the room if it is at most this much, so that the
@@ -52,10 +54,12 @@ pub(super) struct Member {
     log: Arc<Log>,
     cursor: Seq,
     entering: Option<Entering>,
+    /// Which of the peer's stays in rooms this is.
+    entry: u64,
 }
 
 /// What came of taking the next frames of a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Taken {
     /// There are none for now.
     Nothing,
@@ -63,6 +67,18 @@ pub(super) enum Taken {
     Some,
     /// The last of them was JOIN_ROOM: the history is all given.
     Entered,
+    /// The next ones are only in the room's file.
+    Cold(ColdRead),
+}
+
+/// What is to be read from a room's file for a member.
+#[derive(Debug)]
+pub(super) struct ColdRead {
+    pub(super) log: Arc<Log>,
+    pub(super) range: Range<Seq>,
+    pub(super) skip: Skip,
+    /// For [`Outbox::advance`].
+    pub(super) entry: u64,
 }
 
 /// On the way in: CLEAR_CONTENT, the history up to here, JOIN_ROOM.
@@ -85,6 +101,7 @@ impl Member {
             log,
             cursor: Seq::default(),
             entering,
+            entry: 0,
         }
     }
 
@@ -96,31 +113,43 @@ impl Member {
             cursor: log.head(),
             log,
             entering: None,
+            entry: 0,
         }
     }
 
     /// Takes the next frames, a bounded batch.
     fn take(&mut self, out: &mut VecDeque<Bytes>) -> Taken {
         let Some(entering) = &mut self.entering else {
-            let batch = self.log.live(self.cursor, self.id);
-            let advanced = batch.cursor != self.cursor;
-            self.cursor = batch.cursor;
-            out.extend(batch.frames);
-            return if advanced {
-                Taken::Some
-            } else {
-                Taken::Nothing
+            return match self.log.live(self.cursor, self.id) {
+                Read::Cold(range) => self.cold(range, Skip::Own(self.id)),
+                Read::Batch(_, cursor) if cursor == self.cursor => Taken::Nothing,
+                Read::Batch(frames, cursor) => {
+                    self.cursor = cursor;
+                    out.extend(frames);
+                    Taken::Some
+                }
             };
         };
         if !entering.cleared {
             entering.cleared = true;
             out.push_back(RelayMessage::ClearContent.encode().into_wire());
         }
-        let batch = self.log.replay(self.cursor, entering.replay_until);
-        self.cursor = batch.cursor;
-        out.extend(batch.frames);
-        if self.cursor < entering.replay_until {
-            return Taken::Some;
+        let until = entering.replay_until;
+        match self.log.replay(self.cursor, until) {
+            Read::Cold(range) => return self.cold(range, Skip::Superseded),
+            Read::Batch(frames, cursor) => {
+                let advanced = cursor != self.cursor;
+                self.cursor = cursor;
+                out.extend(frames);
+                if cursor < until {
+                    // The rest is being written down, and nobody sees it before.
+                    return if advanced {
+                        Taken::Some
+                    } else {
+                        Taken::Nothing
+                    };
+                }
+            }
         }
         out.push_back(
             RelayMessage::JoinRoom(self.room.clone())
@@ -131,13 +160,24 @@ impl Member {
         Taken::Entered
     }
 
+    fn cold(&self, range: Range<Seq>, skip: Skip) -> Taken {
+        Taken::Cold(ColdRead {
+            log: Arc::clone(&self.log),
+            range,
+            skip,
+            entry: self.entry,
+        })
+    }
+
     /// All that is left, if it is little.
     fn rest(mut self) -> Option<VecDeque<Bytes>> {
         let (mut rest, mut bytes) = (VecDeque::new(), 0);
         for _ in 0..LEAVING_READS {
             let counted = rest.len();
-            if self.take(&mut rest) == Taken::Nothing {
-                return Some(rest);
+            match self.take(&mut rest) {
+                Taken::Nothing => return Some(rest),
+                Taken::Cold(_) => return None,
+                Taken::Some | Taken::Entered => {}
             }
             bytes += rest.iter().skip(counted).map(Bytes::len).sum::<usize>();
             if bytes > LEAVING_BYTES {
@@ -164,6 +204,8 @@ struct State {
     replies: VecDeque<Reply>,
     waiting_bytes: usize,
     member: Option<Member>,
+    /// How often the peer has entered a room.
+    entries: u64,
     closing: bool,
 }
 
@@ -198,8 +240,12 @@ impl Outbox {
     }
 
     /// Gives the peer a place in a room.
-    pub(super) fn enter(&self, member: Member) {
-        self.state.lock().member = Some(member);
+    pub(super) fn enter(&self, mut member: Member) {
+        let mut state = self.state.lock();
+        state.entries += 1;
+        member.entry = state.entries;
+        state.member = Some(member);
+        drop(state);
         self.bell.notify_one();
     }
 
@@ -253,6 +299,21 @@ impl Outbox {
             .member
             .as_mut()
             .map_or(Taken::Nothing, |member| member.take(out))
+    }
+
+    /// Notes how far a cold read has come, if the peer is still where it was.
+    pub(super) fn advance(&self, entry: u64, cursor: Seq) {
+        let mut state = self.state.lock();
+        if let Some(member) = state.member.as_mut().filter(|member| member.entry == entry) {
+            member.cursor = member.cursor.max(cursor);
+        }
+    }
+
+    /// How far the peer is behind in its room.
+    pub(super) fn lag(&self) -> Lag {
+        let state = self.state.lock();
+        let member = state.member.as_ref();
+        member.map_or(Lag::default(), |member| member.log.lag(member.cursor))
     }
 
     /// Waits until something was put in since the last wait.

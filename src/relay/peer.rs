@@ -14,13 +14,15 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::PeerId;
+use super::card::Card;
+use super::cold::ColdError;
 use super::delivery::Delivery;
 use super::hub::{Admission, Hub};
 use super::limits::DRAIN;
-use super::log::Log;
+use super::log::{Full, Log};
 use super::outbox::{Outbox, Reply};
 use crate::net::{FrameReader, ReadError, WriteError, write_frames};
-use crate::protocol::{ClientMessage, Frame, FrameError, RelayMessage};
+use crate::protocol::{ClientMessage, Frame, FrameError, RelayMessage, Run};
 
 /// Why a connection ended.
 #[derive(Debug, Error)]
@@ -35,6 +37,28 @@ enum End {
     Write(#[from] WriteError),
     #[error("it asked for more than {0} bytes of answers without reading them")]
     Overfull(usize),
+    #[error("{0}")]
+    Full(String),
+    #[error("its room could not be read: {0}")]
+    Cold(#[from] ColdError),
+}
+
+impl From<Unwritten> for End {
+    fn from(unwritten: Unwritten) -> Self {
+        match unwritten {
+            Unwritten::Write(error) => error.into(),
+            Unwritten::Cold(error) => error.into(),
+        }
+    }
+}
+
+/// Why the write loop ends.
+#[derive(Debug, Error)]
+enum Unwritten {
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Cold(#[from] ColdError),
 }
 
 impl End {
@@ -56,13 +80,15 @@ impl End {
     /// What the peer is told about it, where it can still be told and would understand.
     fn farewell(&self) -> Option<Reply> {
         let text = match self {
-            Self::Closed | Self::Write(_) | Self::Overfull(_) => return None,
+            // Where its room could not be read it may be in the middle of a frame.
+            Self::Closed | Self::Write(_) | Self::Overfull(_) | Self::Cold(_) => return None,
             Self::Read(
                 ReadError::Io(_) | ReadError::Truncated | ReadError::Frame(FrameError::NotMixer(_)),
             ) => {
                 return None;
             }
             Self::Shutdown => "The server is closing.".to_owned(),
+            Self::Full(why) => why.clone(),
             Self::Read(error) => format!("The server closed the connection: {error}."),
         };
         Some(Reply::message(&RelayMessage::SendError(text)))
@@ -104,22 +130,18 @@ pub(super) async fn run<R, W>(
         }
     };
     let delivery = Delivery::new(Arc::clone(&hub), &admission);
-    let Admission {
-        id,
-        client_id,
-        outbox,
-        ..
-    } = admission;
-    tracing::info!(client = client_id, "connected");
+    let Admission { card, outbox, .. } = admission;
+    let id = card.id;
+    tracing::info!(client = card.client_id, "connected");
     let presence = Presence {
         hub: Arc::clone(&hub),
         id,
     };
 
     let told = {
-        let mut writing = pin!(write_loop(&mut writer, delivery, &hub, &outbox));
+        let mut writing = pin!(write_loop(&mut writer, delivery, &hub, &outbox, &card));
         let end = {
-            let mut reading = pin!(read_loop(&mut reader, &hub, &outbox, id));
+            let mut reading = pin!(read_loop(&mut reader, &hub, &outbox, &card));
             let end = tokio::select! {
                 end = &mut reading => end,
                 () = shutdown.cancelled() => End::Shutdown,
@@ -138,7 +160,7 @@ pub(super) async fn run<R, W>(
         } else {
             tracing::warn!("disconnected: {end}");
         }
-        if matches!(end, End::Write(_)) {
+        if matches!(end, End::Write(_) | End::Cold(_)) {
             return;
         }
         outbox.close(end.farewell());
@@ -169,51 +191,60 @@ async fn read_loop<R: AsyncRead + Unpin>(
     io: &mut R,
     hub: &Hub,
     outbox: &Outbox,
-    id: PeerId,
+    card: &Arc<Card>,
 ) -> End {
     let limits = hub.limits();
     let mut reader = FrameReader::new(io, limits.frames(), limits.patience());
-    let mut commands = Vec::new();
     let mut log: Option<Arc<Log>> = None;
     loop {
-        let arrived = reader.arrived();
-        if let Ok(Some(frame)) = arrived {
-            if frame.kind().is_room_command() {
-                commands.push(frame);
+        if let Some(commands) = reader.arrived_commands() {
+            card.count_in(commands.wire().len() as u64);
+            let Some(log) = &log else {
+                hub.dropped(card.id, commands.frames());
                 continue;
+            };
+            if let Err(full) = append(hub, log, card, commands) {
+                return End::Full(full_words(full));
             }
-            append(hub, log.as_deref(), id, &mut commands);
-            control(hub, id, &frame);
-            log = outbox.log();
-            if outbox.is_overfull() {
-                return End::Overfull(limits.pending_bytes);
-            }
+            log.caught_up().await;
             continue;
         }
-        append(hub, log.as_deref(), id, &mut commands);
-        if let Err(error) = arrived {
-            return ReadError::from(error).into();
-        }
-        match reader.fill().await {
-            Ok(true) => {}
-            Ok(false) => return End::Closed,
-            Err(error) => return error.into(),
+        match reader.arrived() {
+            Ok(Some(frame)) => {
+                card.count_in(frame.wire_len() as u64);
+                control(hub, card.id, &frame);
+                log = outbox.log();
+                if outbox.is_overfull() {
+                    return End::Overfull(limits.pending_bytes);
+                }
+            }
+            Err(error) => return ReadError::from(error).into(),
+            Ok(None) => match reader.fill().await {
+                Ok(true) => {}
+                Ok(false) => return End::Closed,
+                Err(error) => return error.into(),
+            },
         }
     }
 }
 
 /// Room commands that arrived together go into the log together.
-fn append(hub: &Hub, log: Option<&Log>, id: PeerId, commands: &mut Vec<Frame>) {
-    if commands.is_empty() {
-        return;
-    }
-    let Some(log) = log else {
-        hub.dropped(id, commands.len());
-        commands.clear();
-        return;
-    };
-    if log.append(id, commands.drain(..), Instant::now()) {
+fn append(hub: &Hub, log: &Log, card: &Arc<Card>, commands: Run) -> Result<(), Full> {
+    if log.append(card, commands, Instant::now())? {
         hub.ring();
+    }
+    Ok(())
+}
+
+fn full_words(full: Full) -> String {
+    match full {
+        Full::Room(bytes) => format!(
+            "The room is full: the server keeps {bytes} bytes of a room. Nothing more is taken in."
+        ),
+        Full::Memory(bytes) => format!(
+            "The server cannot write rooms to its disk, and {bytes} bytes of this one are in its memory \
+             already. Nothing more is taken in until its disk has space again."
+        ),
     }
 }
 
@@ -229,7 +260,8 @@ async fn write_loop<W: AsyncWrite + Unpin>(
     mut delivery: Delivery,
     hub: &Hub,
     outbox: &Outbox,
-) -> Result<(), WriteError> {
+    card: &Card,
+) -> Result<(), Unwritten> {
     let patience = hub.limits().write_patience();
     let mut news = hub.bulletin.bell();
     let mut room = None;
@@ -239,12 +271,12 @@ async fn write_loop<W: AsyncWrite + Unpin>(
         news.mark_unchanged();
         outbox.follow(&mut room);
         let closing = outbox.is_closing();
-        if delivery.gather(&mut out) {
-            write_frames(io, &mut out, patience).await?;
+        if delivery.gather(&mut out).await? {
+            card.count_out(write_frames(io, &mut out, patience).await?);
             continue;
         }
         if closing {
-            io.flush().await?;
+            io.flush().await.map_err(WriteError::from)?;
             return Ok(());
         }
         let room_rings = async {

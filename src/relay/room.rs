@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::PeerId;
 use super::limits::ROOM_NAME_BYTES;
-use super::log::{Figures, Log};
+use super::log::{Fate, Figures, Log};
 use crate::protocol::{ANY_VERSION, Attributes, EMPTY_COMMANDS, JoinRequest, attribute};
 
 /// Something that was not done, as a sentence for the person who asked.
@@ -33,6 +33,29 @@ impl Room {
     pub(super) fn is_vacant(&self) -> bool {
         self.attributes.text(attribute::BLENDER_VERSION).as_deref() == Some(ANY_VERSION)
             && self.log.figures().command_count <= EMPTY_COMMANDS
+    }
+
+    /// A room whose members are not there yet; they find it as they left it, and it waits for them.
+    pub(super) fn brought_back(attributes: Attributes, log: Arc<Log>) -> Self {
+        Self {
+            bytes: attributes.size_bytes(),
+            attributes,
+            log,
+            members: BTreeSet::new(),
+            joinable: true,
+            keep_open: true,
+            filler: None,
+            told: false,
+        }
+    }
+
+    /// What becomes of its file when it ends.
+    pub(super) fn fate(&self) -> Fate {
+        if self.joinable && self.log.figures().command_count > EMPTY_COMMANDS {
+            Fate::Recent
+        } else {
+            Fate::Discard
+        }
     }
 
     pub(super) fn whole(&self) -> Attributes {
@@ -86,6 +109,13 @@ pub(super) fn made_with(request: &JoinRequest) -> Attributes {
 /// Says of a room that was made without a scene whether it still waits for one.
 pub(super) fn awaits_scene(awaits: bool) -> Attributes {
     Attributes::default().with_flag(attribute::AWAITS_SCENE, awaits)
+}
+
+/// What a room says of itself that was made without a scene, and has none yet.
+pub(super) fn vacant(name: &str) -> Attributes {
+    let mut vacant = made_with(&JoinRequest::sceneless(name)).with_flag(attribute::JOINABLE, true);
+    vacant.update(awaits_scene(true));
+    vacant
 }
 
 pub(super) fn with_figures(attributes: Attributes, figures: Figures) -> Attributes {

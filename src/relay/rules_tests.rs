@@ -1,7 +1,9 @@
 //! Each rule of the hub, seen by the clients it concerns.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::delivery::Delivery;
@@ -9,8 +11,17 @@ use super::hub::{Admission, Hub};
 use super::limits::Limits;
 use crate::protocol::{
     ANY_VERSION, Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes,
-    RelayMessage, attribute,
+    RelayMessage, Run, attribute,
 };
+
+/// The value of a future that has nothing to wait for.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(future).poll(&mut context) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it waits"),
+    }
+}
 
 /// A client without a socket.
 struct Client {
@@ -31,7 +42,7 @@ impl Client {
     }
 
     fn say(&self, message: ClientMessage) {
-        self.hub.handle(self.admission.id, message);
+        self.hub.handle(self.admission.card.id, message);
     }
 
     fn join(&self, room: &str) {
@@ -45,11 +56,9 @@ impl Client {
 
     fn send(&self, kind: u16, payload: &[u8]) {
         let log = self.admission.outbox.log().unwrap();
-        log.append(
-            self.admission.id,
-            [Frame::new(Kind(kind), payload)],
-            Instant::now(),
-        );
+        let run = Run::from(Frame::new(Kind(kind), payload));
+        log.append(&self.admission.card, run, Instant::now())
+            .unwrap();
     }
 
     fn set(&self, attributes: &str) {
@@ -62,7 +71,7 @@ impl Client {
     fn got(&mut self) -> Vec<Frame> {
         self.hub.tell(Instant::now());
         let mut out = VecDeque::new();
-        while self.delivery.gather(&mut out) {}
+        while at_once(self.delivery.gather(&mut out)).unwrap() {}
         let mut frames = Vec::new();
         for mut bytes in out {
             while !bytes.is_empty() {
@@ -112,7 +121,7 @@ fn join(room: &str, blender_version: &str) -> ClientMessage {
 }
 
 fn hub() -> Arc<Hub> {
-    Arc::new(Hub::new(Limits::default()))
+    Arc::new(Hub::new(Limits::default(), None))
 }
 
 fn named(text: &str) -> NamedAttributes {
@@ -130,7 +139,7 @@ fn a_newcomer_is_announced_to_all_with_all_it_has() {
     assert_eq!(a.kinds(), [19]);
     assert_eq!(b.kinds(), [19]);
     drop(b.admission.outbox);
-    hub.disconnect(b.admission.id);
+    hub.disconnect(b.admission.card.id);
     assert_eq!(
         a.messages(),
         [RelayMessage::ClientDisconnected("127.0.0.1:2".into())]
@@ -143,7 +152,7 @@ fn one_who_comes_and_goes_between_two_tellings_is_not_told() {
     let mut a = Client::new(&hub, 1);
     a.got();
     let b = Client::new(&hub, 2);
-    hub.disconnect(b.admission.id);
+    hub.disconnect(b.admission.card.id);
     assert_eq!(a.got(), []);
 }
 
@@ -212,10 +221,13 @@ fn values_that_are_not_json_survive() {
 
 #[test]
 fn too_many_attributes_are_refused_and_the_old_stay() {
-    let hub = Arc::new(Hub::new(Limits {
-        attributes_bytes: 1000,
-        ..Limits::default()
-    }));
+    let hub = Arc::new(Hub::new(
+        Limits {
+            attributes_bytes: 1000,
+            ..Limits::default()
+        },
+        None,
+    ));
     let mut a = Client::new(&hub, 1);
     a.set(r#"{"x": 1}"#);
     a.got();
@@ -355,7 +367,7 @@ fn a_maker_who_vanishes_before_the_content_ends_the_room_even_if_kept_open() {
     a.join("R");
     a.say(ClientMessage::SetRoomKeepOpen("R".into(), true));
     b.got();
-    hub.disconnect(a.admission.id);
+    hub.disconnect(a.admission.card.id);
     assert_eq!(b.kinds(), [22, 21]);
     b.say(ClientMessage::ListRooms);
     assert_eq!(
@@ -366,10 +378,13 @@ fn a_maker_who_vanishes_before_the_content_ends_the_room_even_if_kept_open() {
 
 #[test]
 fn what_cannot_be_done_is_said() {
-    let hub = Arc::new(Hub::new(Limits {
-        rooms: 1,
-        ..Limits::default()
-    }));
+    let hub = Arc::new(Hub::new(
+        Limits {
+            rooms: 1,
+            ..Limits::default()
+        },
+        None,
+    ));
     let mut a = Client::new(&hub, 1);
     let set = || Attributes::parse(r#"{"x": 1}"#).unwrap();
     for (message, words) in [
@@ -444,14 +459,17 @@ fn room_attributes_are_told_and_the_relays_own_win() {
 
 #[test]
 fn one_who_missed_too_much_gets_the_lists_instead() {
-    let hub = Arc::new(Hub::new(Limits {
-        attributes_bytes: 4 << 20,
-        ..Limits::default()
-    }));
+    let hub = Arc::new(Hub::new(
+        Limits {
+            attributes_bytes: 4 << 20,
+            ..Limits::default()
+        },
+        None,
+    ));
     let (mut a, b) = (Client::new(&hub, 1), Client::new(&hub, 2));
     let c = Client::new(&hub, 3);
     a.got();
-    hub.disconnect(c.admission.id);
+    hub.disconnect(c.admission.card.id);
     for round in 0..10 {
         b.set(&format!("{{\"x\": \"{}{round}\"}}", "y".repeat(1 << 20)));
         hub.tell(Instant::now());
@@ -472,10 +490,13 @@ fn one_who_missed_too_much_gets_the_lists_instead() {
 
 #[test]
 fn a_full_relay_says_so() {
-    let hub = Arc::new(Hub::new(Limits {
-        connections: 1,
-        ..Limits::default()
-    }));
+    let hub = Arc::new(Hub::new(
+        Limits {
+            connections: 1,
+            ..Limits::default()
+        },
+        None,
+    ));
     let _a = Client::new(&hub, 1);
     assert!(
         hub.connect(([127, 0, 0, 1], 2).into())
@@ -564,7 +585,7 @@ fn a_scene_that_did_not_come_whole_leaves_the_room_without_one() {
     b.set(r#"{"user_name": "Bo"}"#);
     a.join("R");
     a.send(140, b"half a scene");
-    hub.disconnect(a.admission.id);
+    hub.disconnect(a.admission.card.id);
     a.got();
     let room = rooms(&mut b).remove("R").unwrap();
     assert_eq!(room.text("blender_version").as_deref(), Some(ANY_VERSION));
@@ -606,8 +627,8 @@ fn one_who_was_only_listed_is_told_gone() {
     let b = Client::new(&hub, 2);
     a.say(ClientMessage::ListClients);
     let mut out = VecDeque::new();
-    while a.delivery.gather(&mut out) {}
-    hub.disconnect(b.admission.id);
+    while at_once(a.delivery.gather(&mut out)).unwrap() {}
+    hub.disconnect(b.admission.card.id);
     assert_eq!(
         a.messages(),
         [RelayMessage::ClientDisconnected("127.0.0.1:2".into())]

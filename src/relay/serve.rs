@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::hub::Hub;
+use super::library::{Library, Progress, Revived};
 use super::limits::{DRAIN, Limits, TELL_EVERY};
 use super::peer;
+use super::shelf::Keeping;
 use crate::net::{Bind, canonical, listen, prepare};
 
 /// After an accept that failed (too many open files, mostly) the next waits this long.
@@ -70,10 +73,39 @@ impl Bound {
         self.address
     }
 
-    /// Starts accepting peers, on tasks of the present runtime.
+    /// Starts a relay whose rooms live in memory, and end with it.
     #[must_use]
     pub fn start(self, limits: Limits) -> Relay {
-        let hub = Arc::new(Hub::new(limits));
+        self.run(Arc::new(Hub::new(limits, None)), Revived::default())
+    }
+
+    /// Brings the rooms back that were alive when the last relay there was killed, then starts. Who
+    /// connects meanwhile waits. Where the folder cannot be used the rooms live in memory, and
+    /// [`Relay::trouble`] says why.
+    pub async fn start_keeping(
+        self,
+        limits: Limits,
+        keeping: Keeping,
+        progress: &watch::Sender<Progress>,
+    ) -> Relay {
+        match Library::open(keeping).await {
+            Ok(library) => {
+                let hub = Arc::new(Hub::new(limits, Some(library.clone())));
+                let revived = library.revive_all(&hub, progress).await;
+                self.run(hub, revived)
+            }
+            Err(why) => {
+                tracing::error!("rooms are not kept: {why}");
+                let revived = Revived {
+                    trouble: Some(why),
+                    ..Revived::default()
+                };
+                self.run(Arc::new(Hub::new(limits, None)), revived)
+            }
+        }
+    }
+
+    fn run(self, hub: Arc<Hub>, revived: Revived) -> Relay {
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let address = self.address;
         tasks.spawn(tell(Arc::clone(&hub), shutdown.clone()));
@@ -90,6 +122,7 @@ impl Bound {
         Relay {
             address,
             hub,
+            revived,
             shutdown,
             tasks,
         }
@@ -100,7 +133,8 @@ impl Bound {
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
-    hub: Arc<Hub>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) revived: Revived,
     shutdown: CancellationToken,
     tasks: TaskTracker,
 }
@@ -118,8 +152,8 @@ impl Relay {
         self.hub.peers()
     }
 
-    /// Stops accepting, gives every peer what is ready for it, and closes. Takes at most about two
-    /// seconds, however slow the peers are.
+    /// Stops accepting, gives every peer what is ready for it, and closes; then puts the rooms' files
+    /// aside. Takes at most about two seconds, however slow the peers are, and two more for a slow disk.
     pub async fn stop(self) {
         self.shutdown.cancel();
         if tokio::time::timeout(2 * DRAIN, self.tasks.wait())
@@ -127,6 +161,9 @@ impl Relay {
             .is_err()
         {
             tracing::warn!("{} connections did not end in time", self.tasks.len());
+        }
+        if !self.hub.end_rooms(2 * DRAIN).await {
+            tracing::warn!("the rooms' files were not all put aside in time");
         }
     }
 }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::PeerId;
+use super::card::Card;
 use super::limits::{ERRORS_A_TELLING, LOG_LINES};
-use super::log::Log;
+use super::log::{JournalNews, Log};
 use super::outbox::{Member, Outbox, Reply};
-use super::room::{Refusal, Room, awaits_scene, made_with, shown, update, with_figures};
-use crate::protocol::{Attributes, JoinRequest, NamedAttributes, RelayMessage, attribute};
+use super::room::{Refusal, Room, shown, update, vacant, with_figures};
+use crate::protocol::{Attributes, NamedAttributes, RelayMessage, attribute};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -32,6 +33,7 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) client_id: String,
+    pub(super) card: Arc<Card>,
     /// All of them, the relay's own included.
     pub(super) attributes: Attributes,
     /// What they took when the client set them last.
@@ -142,11 +144,8 @@ impl State {
             // Gone before the scene was all there: the room is without one again.
             room.joinable = true;
             room.log.clear();
-            let mut vacant =
-                made_with(&JoinRequest::sceneless(&name)).with_flag(attribute::JOINABLE, true);
-            vacant.update(awaits_scene(true));
             // The room is there, and these were its attributes before.
-            let _updated = self.update_room(&name, vacant, |_| usize::MAX);
+            let _updated = self.update_room(&name, vacant(&name), |_| usize::MAX);
         }
         let room = self.rooms.get_mut(&name)?;
         if room.members.is_empty() && !(room.keep_open && room.joinable) {
@@ -161,6 +160,7 @@ impl State {
             return;
         };
         self.rooms_bytes -= room.bytes;
+        room.log.end(room.fate());
         // Told even when nobody was told of the room yet: its maker knows it, and waits for this.
         self.gone_rooms.insert(name.to_owned());
         if self.may_log(by) {
@@ -216,12 +216,34 @@ impl State {
         let changed = update(&mut room.attributes, new, allowed(others))?;
         room.bytes = room.attributes.size_bytes();
         self.rooms_bytes = others + room.bytes;
+        room.log.note_attributes(&changed);
         let names = changed.iter().map(|(name, _)| name.to_owned());
         self.changed_rooms
             .entry(name.to_owned())
             .or_default()
             .extend(names);
         Ok(())
+    }
+
+    /// Tells the members of rooms whose journals fail, or are written again.
+    pub(super) fn tell_of_journals(&self) {
+        for (name, room) in &self.rooms {
+            let text = match room.log.take_journal_news() {
+                None => continue,
+                Some(JournalNews::Fails(why)) => format!(
+                    "The server cannot write the room “{name}” to its disk ({why}). It goes on in the server's \
+                     memory, and is lost if the server ends before its disk has space again."
+                ),
+                Some(JournalNews::Recovered) => {
+                    format!(
+                        "The server writes the room “{name}” to its disk again. Nothing is missing."
+                    )
+                }
+            };
+            for member in &room.members {
+                self.reply(*member, &RelayMessage::SendError(text.clone()));
+            }
+        }
     }
 
     /// Who and what is gone since the last time. Told before the changes: a name may be there again.

@@ -1,0 +1,421 @@
+//! Reading a whole journal: checks every byte, and finds the way after damage.
+
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
+
+use super::{
+    FILE_HEADER_BYTES, HEAD_BYTES, HEAD_LENGTH_BYTES, HEADER_BYTES, Head, MAGIC, Mark, VERSION,
+    decode_head, decode_record_header,
+};
+use crate::archive::history::{Command, PATH_BYTES};
+use crate::archive::{ArchiveError, Heading, Maker};
+use crate::protocol::{Attributes, HEADER_BYTES as FRAME_HEADER_BYTES, Header};
+
+/// Bytes read at once.
+const READ_BYTES: usize = 256 << 10;
+/// Bytes read at once for the heading alone.
+const PEEK_BYTES: usize = 4 << 10;
+/// Bytes looked through at once for the next good record after damage.
+const SEARCH_BYTES: usize = 1 << 20;
+
+/// What a whole journal was found to be.
+#[derive(Debug)]
+pub struct Scan {
+    /// The room as it was made.
+    pub heading: Heading,
+    /// The file's own number.
+    pub salt: u32,
+    /// Up to where the file is good: after its last good record.
+    pub good_bytes: u64,
+    /// Parts before that which are damaged. A part behind it is a torn end.
+    pub damaged: Vec<Range<u64>>,
+    /// Bytes behind the last good record.
+    pub torn_bytes: u64,
+    /// The torn end is only a record that was cut off: what a kill leaves.
+    pub only_cut_off: bool,
+}
+
+/// Something that a good record says.
+pub enum Step<'a> {
+    /// Commands that arrived together.
+    Commands {
+        /// Where in the file the record starts.
+        at: u64,
+        /// Positions of the commands.
+        positions: Range<u64>,
+        /// What the merge rule looks at.
+        commands: &'a mut dyn Iterator<Item = Command<'a>>,
+    },
+    /// Attributes that have changed.
+    Attributes(Attributes),
+    /// Everything before this position is not part of the history any more.
+    Cleared(u64),
+}
+
+/// Reads a journal to its end. `step` hears of every good record, in order; `progress` of the bytes
+/// that are through, and stops by giving `false`.
+///
+/// # Errors
+/// When it is no journal, ends before the room does, cannot be read, or was stopped.
+pub fn scan(
+    from: impl Read + Seek,
+    mut step: impl FnMut(Step<'_>),
+    mut progress: impl FnMut(u64) -> bool,
+) -> Result<Scan, ArchiveError> {
+    let mut reader = Reader::open(from, READ_BYTES)?;
+    let (heading, salt, total) = (reader.heading()?, reader.salt, reader.total);
+    let mut scan = Scan {
+        heading,
+        salt,
+        good_bytes: reader.at,
+        damaged: Vec::new(),
+        torn_bytes: 0,
+        only_cut_off: false,
+    };
+    loop {
+        let at = reader.at;
+        if !progress(at) {
+            let stopped = std::io::ErrorKind::Interrupted.into();
+            return Err(ArchiveError::Read {
+                at,
+                source: stopped,
+            });
+        }
+        match reader.record()? {
+            Found::End => break,
+            Found::Record(total) => {
+                reader.tell(at, &mut step)?;
+                reader.at += total;
+                scan.good_bytes = reader.at;
+            }
+            Found::CutOff => {
+                scan.only_cut_off = true;
+                match reader.search(at + 1)? {
+                    Some(next) => scan.damaged.push(at..next),
+                    None => break,
+                }
+            }
+            Found::Damaged => match reader.search(at + 1)? {
+                Some(next) => scan.damaged.push(at..next),
+                None => break,
+            },
+        }
+        scan.only_cut_off = false;
+    }
+    scan.torn_bytes = total - scan.good_bytes;
+    Ok(scan)
+}
+
+/// Reads what a journal says before its first command.
+///
+/// # Errors
+/// When it is no journal, ends before the room does, or cannot be read.
+pub fn peek(from: impl Read + Seek) -> Result<Heading, ArchiveError> {
+    Reader::open(from, PEEK_BYTES)?.heading()
+}
+
+fn file_header(from: &mut impl Read, total: u64) -> Result<u32, ArchiveError> {
+    let mut header = Vec::with_capacity(FILE_HEADER_BYTES);
+    from.take(FILE_HEADER_BYTES as u64)
+        .read_to_end(&mut header)
+        .map_err(|source| ArchiveError::Read { at: 0, source })?;
+    let Some((magic, numbers)) = header.split_at_checked(MAGIC.len()) else {
+        return Err(ArchiveError::NoHeading { bytes: total });
+    };
+    if magic != MAGIC {
+        return Err(ArchiveError::NotARoomFile);
+    }
+    let Some([v0, v1, v2, v3, s0, s1, s2, s3]) = numbers.first_chunk::<8>() else {
+        return Err(ArchiveError::NoHeading { bytes: total });
+    };
+    match u32::from_le_bytes([*v0, *v1, *v2, *v3]) {
+        VERSION => Ok(u32::from_le_bytes([*s0, *s1, *s2, *s3])),
+        version if version > VERSION => Err(ArchiveError::Newer { version }),
+        _ => Err(ArchiveError::NotARoomFile),
+    }
+}
+
+enum Found {
+    /// A good record of so many bytes stands where the reader does.
+    Record(u64),
+    /// What stands there is longer than the file.
+    CutOff,
+    /// What stands there is no good record.
+    Damaged,
+    /// The file ends there.
+    End,
+}
+
+struct Reader<R> {
+    from: BufReader<R>,
+    salt: u32,
+    total: u64,
+    at: u64,
+    /// The head of the last record that was read.
+    head: Vec<u8>,
+    /// Its frames, and where in `paths` the leading string of each stands.
+    frames: Vec<(Mark, Option<Range<usize>>)>,
+    paths: Vec<u8>,
+}
+
+/// The body of a record while it is read.
+struct Body<'a, R> {
+    from: &'a mut BufReader<R>,
+    left: u64,
+    sum: crc32fast::Hasher,
+}
+
+impl<R: Read> Body<'_, R> {
+    /// Appends the next bytes to `to`; `false` when there are not so many.
+    fn take(&mut self, bytes: usize, to: &mut Vec<u8>) -> std::io::Result<bool> {
+        if bytes as u64 > self.left {
+            return Ok(false);
+        }
+        let start = to.len();
+        let read = self.from.by_ref().take(bytes as u64).read_to_end(to)?;
+        self.sum.update(to.get(start..).unwrap_or_default());
+        self.left -= read as u64;
+        Ok(read == bytes)
+    }
+
+    /// Goes past the next bytes.
+    fn pass(&mut self, bytes: u64) -> std::io::Result<bool> {
+        if bytes > self.left {
+            return Ok(false);
+        }
+        let mut rest = self.from.by_ref().take(bytes);
+        loop {
+            let buffer = std::io::BufRead::fill_buf(&mut rest)?;
+            if buffer.is_empty() {
+                break;
+            }
+            self.sum.update(buffer);
+            let count = buffer.len();
+            std::io::BufRead::consume(&mut rest, count);
+        }
+        let missing = rest.limit();
+        self.left -= bytes - missing;
+        Ok(missing == 0)
+    }
+}
+
+impl<R: Read + Seek> Reader<R> {
+    fn open(from: R, ahead: usize) -> Result<Self, ArchiveError> {
+        let mut from = BufReader::with_capacity(ahead, from);
+        let failed = |source| ArchiveError::Read { at: 0, source };
+        let total = from.seek(SeekFrom::End(0)).map_err(failed)?;
+        from.rewind().map_err(failed)?;
+        let salt = file_header(&mut from, total)?;
+        Ok(Self {
+            from,
+            salt,
+            total,
+            at: FILE_HEADER_BYTES as u64,
+            head: Vec::new(),
+            frames: Vec::new(),
+            paths: Vec::new(),
+        })
+    }
+
+    fn failed(&self) -> impl FnOnce(std::io::Error) -> ArchiveError + use<R> {
+        let at = self.at;
+        move |source| ArchiveError::Read { at, source }
+    }
+
+    fn heading(&mut self) -> Result<Heading, ArchiveError> {
+        let at = self.at;
+        let damaged = |what| ArchiveError::Damaged { at, what };
+        match self.record()? {
+            Found::Record(total) => self.at += total,
+            Found::CutOff | Found::End => {
+                return Err(ArchiveError::NoHeading { bytes: self.total });
+            }
+            Found::Damaged => return Err(damaged("a record does not match its checksum")),
+        }
+        match decode_head(&self.head) {
+            Some(Head::Room {
+                room,
+                attributes,
+                program,
+                made_millis,
+            }) => Ok(Heading {
+                room: room.to_owned(),
+                attributes: Attributes::parse(attributes)?,
+                maker: Maker {
+                    program: program.to_owned(),
+                    made_millis,
+                },
+            }),
+            _ => Err(damaged("the first record is not that of a room")),
+        }
+    }
+
+    /// Reads and checks the record that stands at `at`, and leaves `at` where it is.
+    fn record(&mut self) -> Result<Found, ArchiveError> {
+        self.frames.clear();
+        self.paths.clear();
+        self.head.clear();
+        let left = self.total.saturating_sub(self.at);
+        if left == 0 {
+            return Ok(Found::End);
+        }
+        let failed = self.failed();
+        self.read_record(left).map_err(failed)
+    }
+
+    fn read_record(&mut self, left: u64) -> std::io::Result<Found> {
+        // Within the buffer most of the time, where this costs nothing.
+        let here = self.from.stream_position()?;
+        self.from.seek_relative(
+            i64::try_from(self.at).unwrap_or(i64::MAX) - i64::try_from(here).unwrap_or(0),
+        )?;
+        let mut prefix = Vec::with_capacity(HEADER_BYTES);
+        self.from
+            .by_ref()
+            .take(HEADER_BYTES as u64)
+            .read_to_end(&mut prefix)?;
+        let Some(header) = prefix.first_chunk::<HEADER_BYTES>() else {
+            return Ok(Found::CutOff);
+        };
+        let Some((length, sum)) = decode_record_header(self.salt, *header) else {
+            return Ok(Found::Damaged);
+        };
+        let whole = HEADER_BYTES as u64 + u64::from(length);
+        if whole > left {
+            return Ok(Found::CutOff);
+        }
+        let mut body = Body {
+            from: &mut self.from,
+            left: length.into(),
+            sum: crc32fast::Hasher::new(),
+        };
+        let mut head_length = Vec::with_capacity(HEAD_LENGTH_BYTES);
+        if !body.take(HEAD_LENGTH_BYTES, &mut head_length)? {
+            return Ok(Found::Damaged);
+        }
+        let head_length = head_length
+            .first_chunk()
+            .map_or(0, |n| u32::from_le_bytes(*n));
+        let head_length = usize::try_from(head_length).unwrap_or(usize::MAX);
+        if head_length > HEAD_BYTES || !body.take(head_length, &mut self.head)? {
+            return Ok(Found::Damaged);
+        }
+        let commands = match decode_head(&self.head) {
+            None => return Ok(Found::Damaged),
+            Some(Head::Commands(commands)) => Some(commands),
+            Some(_) => None,
+        };
+        for mark in commands.iter().flat_map(|commands| &commands.frames) {
+            match frame(&mut body, *mark, &mut self.paths)? {
+                Some(path) => self.frames.push((*mark, path)),
+                None => return Ok(Found::Damaged),
+            }
+        }
+        if body.left > 0 || body.sum.finalize() != sum {
+            return Ok(Found::Damaged);
+        }
+        Ok(Found::Record(whole))
+    }
+
+    /// Tells what the record says that was read last.
+    fn tell(&self, at: u64, step: &mut impl FnMut(Step<'_>)) -> Result<(), ArchiveError> {
+        match decode_head(&self.head) {
+            Some(Head::Commands(head)) => {
+                let mut commands =
+                    (head.position..)
+                        .zip(&self.frames)
+                        .map(|(position, (mark, path))| Command {
+                            position,
+                            kind: mark.kind(),
+                            wire_bytes: mark.wire_bytes.into(),
+                            path: path.clone().and_then(|path| self.paths.get(path)),
+                        });
+                step(Step::Commands {
+                    at,
+                    positions: head.positions(),
+                    commands: &mut commands,
+                });
+            }
+            Some(Head::Attributes { attributes, .. }) => {
+                step(Step::Attributes(Attributes::parse(attributes)?));
+            }
+            Some(Head::Cleared { before }) => step(Step::Cleared(before)),
+            Some(Head::Room { .. }) | None => {}
+        }
+        Ok(())
+    }
+
+    /// Looks for the next good record from byte `from` on, and goes there.
+    fn search(&mut self, mut from: u64) -> Result<Option<u64>, ArchiveError> {
+        let mut window = Vec::new();
+        while from + (HEADER_BYTES as u64) <= self.total {
+            let failed = self.failed();
+            self.from.seek(SeekFrom::Start(from)).map_err(failed)?;
+            window.clear();
+            let failed = self.failed();
+            self.from
+                .by_ref()
+                .take(SEARCH_BYTES as u64)
+                .read_to_end(&mut window)
+                .map_err(failed)?;
+            for (at, header) in (from..).zip(window.windows(HEADER_BYTES)) {
+                let header = header.first_chunk::<HEADER_BYTES>();
+                if header.is_none_or(|header| decode_record_header(self.salt, *header).is_none()) {
+                    continue;
+                }
+                self.at = at;
+                if matches!(self.record()?, Found::Record(_)) {
+                    return Ok(Some(at));
+                }
+            }
+            if window.len() < HEADER_BYTES {
+                break;
+            }
+            from += (window.len() - HEADER_BYTES + 1) as u64;
+        }
+        Ok(None)
+    }
+}
+
+/// Reads one frame; gives where in `paths` its leading string stands, if the merge rule asks for it.
+/// `None` when it is not the frame that its mark says.
+#[expect(
+    clippy::option_option,
+    reason = "no frame, and no string, are two things"
+)]
+fn frame<R: Read>(
+    body: &mut Body<'_, R>,
+    mark: Mark,
+    paths: &mut Vec<u8>,
+) -> std::io::Result<Option<Option<Range<usize>>>> {
+    let mut header = Vec::with_capacity(FRAME_HEADER_BYTES);
+    if !body.take(FRAME_HEADER_BYTES, &mut header)? {
+        return Ok(None);
+    }
+    let Some(header) = header.first_chunk().map(|header| Header::decode(*header)) else {
+        return Ok(None);
+    };
+    let mut left = u64::from(mark.wire_bytes).saturating_sub(FRAME_HEADER_BYTES as u64);
+    if header.kind != mark.kind() || header.size != left || !header.kind.is_room_command() {
+        return Ok(None);
+    }
+    let mut path = None;
+    if header.kind.is_mergeable() && left >= 4 {
+        let mut length = Vec::with_capacity(4);
+        if !body.take(4, &mut length)? {
+            return Ok(None);
+        }
+        left -= 4;
+        let length = length.first_chunk().map_or(0, |n| u32::from_le_bytes(*n));
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if length as u64 <= left && length <= PATH_BYTES {
+            let start = paths.len();
+            if !body.take(length, paths)? {
+                return Ok(None);
+            }
+            left -= length as u64;
+            path = Some(start..paths.len());
+        }
+    }
+    Ok(body.pass(left)?.then_some(path))
+}

@@ -1,0 +1,243 @@
+//! Appending to a journal.
+
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+
+use bytes::Bytes;
+
+use super::{
+    CommandsHead, HEAD_LENGTH_BYTES, HEADER_BYTES, Head, MAGIC, Mark, Note, RECORD_COMMANDS,
+    VERSION, encode_head, encode_record_header, room_head,
+};
+use crate::archive::{ArchiveError, Heading, mixdesk};
+
+/// Slices of one system call.
+const MAX_SLICES: usize = 512;
+
+/// Writes a journal: gathers records, and writes what is gathered in one go.
+#[derive(Debug)]
+pub struct JournalWriter {
+    file: File,
+    salt: u32,
+    /// Up to where the file is written, which is after a whole record.
+    written: u64,
+    /// The records' headers and heads that are gathered, one after the other.
+    heads: Vec<u8>,
+    /// The gathered records: how much of `heads`, and the frames that follow it.
+    records: Vec<(usize, Bytes)>,
+    gathered: u64,
+    /// A write failed, and what it left could not be cut off yet.
+    torn: bool,
+}
+
+impl JournalWriter {
+    /// Starts a journal in a new, empty file.
+    ///
+    /// # Errors
+    /// When a name or the attributes are too long, or writing fails.
+    pub fn create(file: File, heading: &Heading) -> Result<Self, ArchiveError> {
+        // Half of the bits of a hash with a random key.
+        let [s0, s1, s2, s3, ..] = RandomState::new().hash_one(&heading.room).to_le_bytes();
+        let salt = u32::from_le_bytes([s0, s1, s2, s3]);
+        let mut writer = Self::resume(file, salt, 0)?;
+        writer.heads.extend_from_slice(&MAGIC);
+        writer.heads.extend_from_slice(&VERSION.to_le_bytes());
+        writer.heads.extend_from_slice(&salt.to_le_bytes());
+        let header_bytes = writer.heads.len();
+        writer.records.push((header_bytes, Bytes::new()));
+        writer.gathered = header_bytes as u64;
+        let attributes = heading.attributes.to_string();
+        writer.gather(&room_head(heading, &attributes)?, Bytes::new())?;
+        writer.write_out()?;
+        Ok(writer)
+    }
+
+    /// Goes on with a journal that is good up to byte `good_bytes`; what stands behind is cut off.
+    ///
+    /// # Errors
+    /// When the file cannot be cut.
+    pub fn resume(file: File, salt: u32, good_bytes: u64) -> Result<Self, ArchiveError> {
+        let mut writer = Self {
+            file,
+            salt,
+            written: good_bytes,
+            heads: Vec::new(),
+            records: Vec::new(),
+            gathered: 0,
+            torn: false,
+        };
+        writer.cut().map_err(ArchiveError::Write)?;
+        Ok(writer)
+    }
+
+    /// Adds a record to what is gathered. Returns where in the file it starts.
+    ///
+    /// # Errors
+    /// When it is larger than a record can be. Nothing is gathered then.
+    pub fn add(&mut self, note: Note<'_>) -> Result<u64, ArchiveError> {
+        let at = self.written + self.gathered;
+        match note {
+            Note::Attributes {
+                attributes,
+                at_millis,
+            } => {
+                let head = Head::Attributes {
+                    attributes,
+                    at_millis,
+                };
+                self.gather(&head, Bytes::new())?;
+            }
+            Note::Cleared(before) => self.gather(&Head::Cleared { before }, Bytes::new())?,
+            Note::Commands {
+                position,
+                sender,
+                arrived_millis,
+                run,
+            } => {
+                if run.frames() > RECORD_COMMANDS {
+                    return Err(ArchiveError::TooLarge {
+                        what: "a record of commands",
+                        bytes: run.wire().len() as u64,
+                        limit: RECORD_COMMANDS as u64,
+                    });
+                }
+                let head = Head::Commands(CommandsHead {
+                    position,
+                    peer: sender.peer,
+                    sender_id: mixdesk::cut(sender.id),
+                    sender_name: sender.name.map(mixdesk::cut),
+                    arrived_millis,
+                    frames: run.iter().map(|frame| Mark::of(&frame)).collect(),
+                });
+                self.gather(&head, run.wire().clone())?;
+            }
+        }
+        Ok(at)
+    }
+
+    fn gather(&mut self, head: &Head<'_>, wire: Bytes) -> Result<(), ArchiveError> {
+        let start = self.heads.len();
+        self.heads
+            .extend_from_slice(&[0; HEADER_BYTES + HEAD_LENGTH_BYTES]);
+        let body = start + HEADER_BYTES;
+        let sized = encode_head(head, &mut self.heads).and_then(|()| {
+            let head_bytes = self.heads.len() - body - HEAD_LENGTH_BYTES;
+            let total = self.heads.len() - body + wire.len();
+            let too_large = |_| ArchiveError::TooLarge {
+                what: "a record",
+                bytes: total as u64,
+                limit: u32::MAX.into(),
+            };
+            Ok((
+                u32::try_from(head_bytes).map_err(too_large)?,
+                u32::try_from(total).map_err(too_large)?,
+            ))
+        });
+        let (head_bytes, total) = match sized {
+            Ok(sizes) => sizes,
+            Err(error) => {
+                self.heads.truncate(start);
+                return Err(error);
+            }
+        };
+        if let Some(place) = self.heads.get_mut(body..body + HEAD_LENGTH_BYTES) {
+            place.copy_from_slice(&head_bytes.to_le_bytes());
+        }
+        let mut sum = crc32fast::Hasher::new();
+        sum.update(self.heads.get(body..).unwrap_or_default());
+        sum.update(&wire);
+        let header = encode_record_header(self.salt, total, sum.finalize());
+        if let Some(place) = self.heads.get_mut(start..body) {
+            place.copy_from_slice(&header);
+        }
+        let prefix = self.heads.len() - start;
+        self.gathered += (prefix + wire.len()) as u64;
+        self.records.push((prefix, wire));
+        Ok(())
+    }
+
+    /// Writes what is gathered.
+    ///
+    /// # Errors
+    /// When writing fails. The file is as it was before then, and nothing is gathered any more.
+    pub fn write_out(&mut self) -> Result<(), ArchiveError> {
+        let written = self.try_write();
+        let gathered = std::mem::take(&mut self.gathered);
+        self.heads.clear();
+        self.records.clear();
+        match written {
+            Ok(()) => {
+                self.written += gathered;
+                Ok(())
+            }
+            Err(error) => {
+                // If even this fails it is tried again before the next write.
+                self.torn = self.cut().is_err();
+                Err(ArchiveError::Write(error))
+            }
+        }
+    }
+
+    fn try_write(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.cut()?;
+            self.torn = false;
+        }
+        let mut slices = Vec::with_capacity((2 * self.records.len()).min(MAX_SLICES));
+        let mut heads = &self.heads[..];
+        for (prefix, wire) in &self.records {
+            let (head, rest) = heads.split_at(*prefix);
+            heads = rest;
+            slices.extend([IoSlice::new(head), IoSlice::new(wire)]);
+            if slices.len() + 2 > MAX_SLICES {
+                write_all(&mut self.file, &mut slices)?;
+                slices.clear();
+            }
+        }
+        write_all(&mut self.file, &mut slices)
+    }
+
+    /// Cuts the file where it is good, and stands there.
+    fn cut(&mut self) -> io::Result<()> {
+        self.file.set_len(self.written)?;
+        self.file.seek(SeekFrom::Start(self.written)).map(drop)
+    }
+
+    /// Up to where the file is written.
+    #[must_use]
+    pub fn written_bytes(&self) -> u64 {
+        self.written
+    }
+
+    /// What is written to.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What was written to.
+    #[must_use]
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
+    /// The file's own number, which its records' checksums begin with.
+    #[must_use]
+    pub fn salt(&self) -> u32 {
+        self.salt
+    }
+}
+
+fn write_all(to: &mut File, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+    IoSlice::advance_slices(&mut slices, 0);
+    while !slices.is_empty() {
+        match to.write_vectored(slices) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut slices, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! What a room's log is made of: commands of one sender that arrived together.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::card::Card;
+use super::log::Seq;
+use crate::archive::History;
+use crate::protocol::Run;
+
+/// What a block takes in memory besides its bytes, about. The smallest command has 14.
+pub(super) const BLOCK_BYTES: usize = 160;
+
+/// Commands of one sender that arrived together, numbered one after the other.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    pub(super) first: Seq,
+    pub(super) sender: Arc<Card>,
+    pub(super) run: Run,
+    /// They are part of the history unless superseded; else they are ephemeral, all of them.
+    pub(super) kept: bool,
+    pub(super) at: Instant,
+    /// Unix time.
+    pub(super) arrived_millis: u64,
+}
+
+impl Block {
+    /// The number after the last one.
+    pub(super) fn end(&self) -> Seq {
+        Seq(self.first.0 + self.run.frames() as u64)
+    }
+
+    pub(super) fn positions(&self) -> Range<u64> {
+        self.first.0..self.end().0
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.run.wire().len() + BLOCK_BYTES
+    }
+
+    /// Whether nobody who joins gets anything of it.
+    pub(super) fn is_dead(&self, history: &History) -> bool {
+        !self.kept || history.is_wholly_superseded(self.positions())
+    }
+
+    /// What of it is part of the history, as it stood on the wire.
+    pub(super) fn replayed(&self, history: &History) -> Vec<Bytes> {
+        if !self.kept {
+            return Vec::new();
+        }
+        let mut gone = history.superseded(self.positions()).peekable();
+        if gone.peek().is_none() {
+            return vec![self.run.wire().clone()];
+        }
+        let (mut pieces, mut start, mut at) = (Vec::new(), None, 0);
+        for (position, frame) in self.positions().zip(self.run.iter()) {
+            while gone.next_if(|gone| gone.end <= position).is_some() {}
+            if gone.peek().is_some_and(|gone| gone.contains(&position)) {
+                pieces.extend(start.take().map(|start| self.run.wire().slice(start..at)));
+            } else {
+                start.get_or_insert(at);
+            }
+            at += frame.wire.len();
+        }
+        pieces.extend(start.map(|start| self.run.wire().slice(start..at)));
+        pieces
+    }
+}
+
+/// Splits a run where kept and ephemeral commands meet.
+pub(super) fn parts(run: Run) -> impl Iterator<Item = (bool, Run)> {
+    let mut rest = Some(run).filter(|run| run.frames() > 0);
+    std::iter::from_fn(move || {
+        let run = rest.take()?;
+        let mut kinds = run.iter().map(|frame| !frame.header.kind.is_ephemeral());
+        let kept = kinds.next()?;
+        let same = 1 + kinds.take_while(|other| *other == kept).count();
+        if same == run.frames() {
+            return Some((kept, run));
+        }
+        let (first, after) = run.split(same);
+        rest = Some(after);
+        Some((kept, first))
+    })
+}
+
+/// The first of `blocks` that reaches beyond `cursor`.
+pub(super) fn from(blocks: &VecDeque<Block>, cursor: Seq) -> usize {
+    blocks.partition_point(|block| block.end() <= cursor)
+}

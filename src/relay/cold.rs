@@ -1,0 +1,199 @@
+//! Serving members from a room's file: the parts of its log that are not in memory.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use thiserror::Error;
+use tokio::task::spawn_blocking;
+
+use super::PeerId;
+use super::log::{Log, Seq};
+use crate::archive::journal::{CutError, Cutter};
+
+/// What is read from a file at once.
+const CHUNK_BYTES: u64 = 256 << 10;
+/// How many chunks are kept for others who are about as far: whole classes join at once.
+const CHUNKS: usize = 32;
+
+/// Why a member cannot be served from the file.
+#[derive(Debug, Error)]
+pub(super) enum ColdError {
+    #[error("the room's file cannot be read: {0}")]
+    Read(#[from] io::Error),
+    #[error(transparent)]
+    Damaged(#[from] CutError),
+    #[error("the room has no file")]
+    NoFile,
+}
+
+/// A room's file, to be read from.
+#[derive(Debug)]
+pub(super) struct ColdFile {
+    file: File,
+    salt: u32,
+    /// Whole chunks that were read last, by their number. Short and never held across an await.
+    chunks: Mutex<VecDeque<(u64, Bytes)>>,
+}
+
+impl ColdFile {
+    pub(super) fn new(file: File, salt: u32) -> Self {
+        Self {
+            file,
+            salt,
+            chunks: Mutex::default(),
+        }
+    }
+
+    /// Forgets what was read.
+    pub(super) fn forget_chunks(&self) {
+        *self.chunks.lock() = VecDeque::new();
+    }
+
+    /// Reads from `at` to the end of the chunk, but not beyond `end`.
+    async fn chunk(self: &Arc<Self>, at: u64, end: u64) -> io::Result<Bytes> {
+        let number = at / CHUNK_BYTES;
+        let start = number * CHUNK_BYTES;
+        let length = CHUNK_BYTES.min(end.saturating_sub(start));
+        let cached = self
+            .chunks
+            .lock()
+            .iter()
+            .find(|(other, chunk)| *other == number && chunk.len() as u64 >= length)
+            .map(|(_, chunk)| chunk.clone());
+        let chunk = match cached {
+            Some(chunk) => chunk,
+            None => self.read_chunk(number, length).await?,
+        };
+        let skip = usize::try_from(at - start).unwrap_or(usize::MAX);
+        let until = usize::try_from(length).unwrap_or(usize::MAX);
+        if skip >= until || until > chunk.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(chunk.slice(skip..until))
+    }
+
+    async fn read_chunk(self: &Arc<Self>, number: u64, length: u64) -> io::Result<Bytes> {
+        let file = Arc::clone(self);
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        let read = move || {
+            let mut bytes = vec![0; length];
+            read_exact_at(&file.file, &mut bytes, number * CHUNK_BYTES)?;
+            io::Result::Ok(Bytes::from(bytes))
+        };
+        let chunk = spawn_blocking(read).await.map_err(io::Error::other)??;
+        if chunk.len() as u64 == CHUNK_BYTES {
+            let mut chunks = self.chunks.lock();
+            chunks.retain(|(other, _)| *other != number);
+            chunks.push_back((number, chunk.clone()));
+            if chunks.len() > CHUNKS {
+                chunks.pop_front();
+            }
+        }
+        Ok(chunk)
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut bytes: &mut [u8], mut at: u64) -> io::Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !bytes.is_empty() {
+        let read = file.seek_read(bytes, at)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes = bytes.get_mut(read..).unwrap_or_default();
+        at += read as u64;
+    }
+    Ok(())
+}
+
+/// Which commands a member is not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Skip {
+    /// Replay: what is not part of the history any more.
+    Superseded,
+    /// Live: its own.
+    Own(PeerId),
+}
+
+/// A member's way through a part of the file.
+#[derive(Debug)]
+pub(super) struct Cold {
+    log: Arc<Log>,
+    file: Arc<ColdFile>,
+    at: u64,
+    end: u64,
+    until: Seq,
+    skip: Skip,
+    cutter: Cutter,
+}
+
+impl Cold {
+    pub(super) fn open(log: &Arc<Log>, range: &Range<Seq>, skip: Skip) -> Result<Self, ColdError> {
+        let place = log.cold_place(range.start).ok_or(ColdError::NoFile)?;
+        Ok(Self {
+            log: Arc::clone(log),
+            cutter: Cutter::new(place.file.salt, range.start.0, range.end.0),
+            file: place.file,
+            at: place.at,
+            end: place.end,
+            until: range.end,
+            skip,
+        })
+    }
+
+    /// Appends the next frames, or parts of them, to `out`: a chunk at most.
+    pub(super) async fn read(&mut self, out: &mut VecDeque<Bytes>) -> Result<(), ColdError> {
+        let before = out.len();
+        while !self.is_done() && out.len() == before {
+            self.at += self.cutter.skip();
+            if self.is_done() {
+                break;
+            }
+            let bytes = self.file.chunk(self.at, self.end).await?;
+            self.at += bytes.len() as u64;
+            let (log, skip) = (&self.log, self.skip);
+            let skipped = |positions: Range<u64>, peer| match skip {
+                Skip::Superseded => log.superseded(positions),
+                Skip::Own(member) if member.0 == peer => vec![positions],
+                Skip::Own(_) => Vec::new(),
+            };
+            self.cutter.feed(bytes, skipped, out)?;
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        // What is missing at the end was ephemeral, or is not in the file for another reason.
+        self.cutter.is_done() || (self.at >= self.end && self.cutter.is_between_frames())
+    }
+
+    /// Where to read on.
+    pub(super) fn cursor(&self) -> Seq {
+        if self.is_done() {
+            self.until
+        } else {
+            Seq(self.cutter.cursor())
+        }
+    }
+
+    /// Whether it goes on there, for the same member in the same room.
+    pub(super) fn continues(&self, log: &Arc<Log>, from: Seq, skip: Skip) -> bool {
+        Arc::ptr_eq(&self.log, log) && self.skip == skip && self.cursor() == from && !self.is_done()
+    }
+
+    /// Whether something else may be written now.
+    pub(super) fn is_between_frames(&self) -> bool {
+        self.cutter.is_between_frames()
+    }
+}

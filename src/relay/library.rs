@@ -1,0 +1,218 @@
+//! The rooms' files and those who write them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::{Notify, watch};
+use tokio::task::spawn_blocking;
+use tokio_util::task::TaskTracker;
+
+use super::hub::Hub;
+use super::keeper::{Keeper, Open, Pen, unix_millis};
+use super::limits::Limits;
+use super::log::Log;
+use super::restore::{Found, restore};
+use super::shelf::{Keeping, Shelf};
+use crate::archive::{Heading, Maker};
+use crate::protocol::Attributes;
+
+/// The shelf, and the tasks that write its files.
+#[derive(Clone, Debug)]
+pub(super) struct Library {
+    pub(super) shelf: Arc<Shelf>,
+    /// Those who write. They end when their rooms do.
+    pub(super) keepers: TaskTracker,
+}
+
+/// How far bringing rooms back is, in bytes of their files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Read so far.
+    pub done: u64,
+    /// In all.
+    pub total: u64,
+}
+
+/// What came of bringing rooms back.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Revived {
+    /// Rooms that are there again.
+    pub(super) rooms: Vec<String>,
+    /// Files that could not be used, in sentences.
+    pub(super) lost: Vec<String>,
+    /// Why rooms are not kept at all.
+    pub(super) trouble: Option<String>,
+}
+
+impl Library {
+    /// Takes the folder.
+    ///
+    /// # Errors
+    /// When it cannot be used, in words.
+    pub(super) async fn open(keeping: Keeping) -> Result<Self, String> {
+        let folder = keeping.folder.display().to_string();
+        let opening = spawn_blocking(move || {
+            let shelf = Shelf::open(&keeping)?;
+            shelf.expire(SystemTime::now());
+            std::io::Result::Ok(shelf)
+        });
+        let shelf = match opening.await {
+            Ok(Ok(shelf)) => shelf,
+            Ok(Err(error)) => return Err(format!("the folder {folder} cannot be used: {error}")),
+            Err(error) => return Err(error.to_string()),
+        };
+        Ok(Self {
+            shelf: Arc::new(shelf),
+            keepers: TaskTracker::new(),
+        })
+    }
+
+    /// Brings back all rooms that were alive.
+    pub(super) async fn revive_all(
+        &self,
+        hub: &Arc<Hub>,
+        progress: &watch::Sender<Progress>,
+    ) -> Revived {
+        let (library, hub, progress) = (self.clone(), Arc::clone(hub), progress.clone());
+        // `bring_back` starts tasks, which the threads for blocking work can do as well.
+        let reviving = spawn_blocking(move || library.revive_living(&hub, &progress));
+        reviving.await.unwrap_or_else(|error| Revived {
+            trouble: Some(error.to_string()),
+            ..Revived::default()
+        })
+    }
+
+    fn revive_living(&self, hub: &Hub, progress: &watch::Sender<Progress>) -> Revived {
+        let mut revived = Revived::default();
+        let living = match self.shelf.living() {
+            Ok(living) => living,
+            Err(error) => {
+                revived
+                    .lost
+                    .push(format!("the rooms of the last time: {error}"));
+                return revived;
+            }
+        };
+        let size = |path: &PathBuf| path.metadata().map_or(0, |metadata| metadata.len());
+        let total = living.iter().map(size).sum();
+        let mut done = 0;
+        for path in living {
+            let bytes = size(&path);
+            let found = restore(&self.shelf, &path, |at| {
+                progress.send_replace(Progress {
+                    done: done + at,
+                    total,
+                });
+                true
+            });
+            done += bytes;
+            match found {
+                Ok(found) => self.take_in(hub, found, &mut revived),
+                Err(error) => {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    tracing::error!(file = %name, "a room could not be brought back: {error}");
+                    revived.lost.push(format!("{name}: {error}"));
+                }
+            }
+        }
+        revived
+    }
+
+    fn take_in(&self, hub: &Hub, mut found: Found, revived: &mut Revived) {
+        let name = found.heading.room.clone();
+        if !found.make_joinable() {
+            tracing::info!(
+                room = name,
+                "its content was never whole, so it is not brought back"
+            );
+            self.shelf.remove(&found.open.path);
+            return;
+        }
+        match hub.bring_back(found) {
+            Ok(()) => {
+                tracing::info!(room = name, "brought back");
+                revived.rooms.push(name);
+            }
+            Err((why, found)) => {
+                tracing::warn!(room = name, "put to the recent rooms: {why}");
+                self.shelf.retire(&found.open.path);
+                revived
+                    .lost
+                    .push(format!("“{name}” is under the recent rooms: {why}"));
+            }
+        }
+    }
+
+    /// Brings back a room that has ended.
+    ///
+    /// # Errors
+    /// When that does not work, in words. It is then still under the recent rooms.
+    pub(super) async fn reopen(&self, hub: &Arc<Hub>, id: &str) -> Result<String, String> {
+        let (library, hub, id) = (self.clone(), Arc::clone(hub), id.to_owned());
+        let reopening = spawn_blocking(move || {
+            let path = library
+                .shelf
+                .take_back(&id)
+                .map_err(|error| error.to_string())?;
+            let mut found =
+                restore(&library.shelf, &path, |_| true).map_err(|error| error.to_string())?;
+            let name = found.heading.room.clone();
+            found.make_joinable();
+            hub.bring_back(found).map_err(|(why, found)| {
+                library.shelf.retire(&found.open.path);
+                why
+            })?;
+            Ok(name)
+        });
+        reopening
+            .await
+            .unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    /// The log of a room that is made, with somebody who writes it down. Must run within a tokio
+    /// runtime.
+    pub(super) fn begin(
+        &self,
+        room: &str,
+        attributes: &Attributes,
+        limits: &Limits,
+        tell: &Arc<Notify>,
+    ) -> Arc<Log> {
+        let log = Arc::new(Log::journaled(limits.keep()));
+        let heading = Heading {
+            room: room.to_owned(),
+            attributes: attributes.clone(),
+            maker: this_program(),
+        };
+        self.keep(&log, heading, None, tell);
+        log
+    }
+
+    /// The log of a room that is brought back, with somebody who writes it on.
+    pub(super) fn go_on(&self, found: Found, limits: &Limits, tell: &Arc<Notify>) -> Arc<Log> {
+        let log = Arc::new(Log::restored(limits.keep(), found.restored));
+        self.keep(&log, found.heading, Some(found.open), tell);
+        log
+    }
+
+    fn keep(&self, log: &Arc<Log>, heading: Heading, open: Option<Open>, tell: &Arc<Notify>) {
+        let keeper = Keeper {
+            log: Arc::clone(log),
+            pen: Pen {
+                shelf: Arc::clone(&self.shelf),
+                heading,
+                open,
+            },
+            tell: Arc::clone(tell),
+        };
+        self.keepers.spawn(keeper.run());
+    }
+}
+
+fn this_program() -> Maker {
+    Maker {
+        program: concat!("Mixdesk ", env!("CARGO_PKG_VERSION")).to_owned(),
+        made_millis: unix_millis(),
+    }
+}

@@ -1,0 +1,360 @@
+//! The log against a naive model, in memory and with somebody who writes it down.
+
+use bytes::BytesMut;
+use proptest::prelude::*;
+
+use super::*;
+use crate::protocol::{Frame, Kind};
+
+const KEEP: Keep = Keep {
+    bytes: 1 << 20,
+    age: Duration::from_secs(30),
+    room_bytes: 1 << 30,
+    unstored_bytes: 1 << 30,
+};
+
+fn card(id: u64) -> Arc<Card> {
+    Arc::new(Card::new(PeerId(id), format!("10.0.0.1:{id}")))
+}
+
+fn command(kind: u16, path: &str, rest: &str) -> Frame {
+    let mut payload = u32::try_from(path.len()).unwrap().to_le_bytes().to_vec();
+    payload.extend_from_slice(path.as_bytes());
+    payload.extend_from_slice(rest.as_bytes());
+    Frame::new(Kind(kind), &payload)
+}
+
+fn run(frames: impl IntoIterator<Item = Frame>) -> Run {
+    let wire: BytesMut = frames.into_iter().flat_map(Frame::into_wire).collect();
+    Run::from_wire(wire.freeze()).unwrap()
+}
+
+fn append(log: &Log, by: u64, frames: impl IntoIterator<Item = Frame>, now: Instant) {
+    log.append(&card(by), run(frames), now).unwrap();
+}
+
+/// Writes down all there is, without a disk.
+fn write_down(log: &Log) {
+    while let Some(work) = log.work() {
+        log.stored(&work, &vec![0; work.blocks.len()], 1);
+    }
+}
+
+fn batch(read: Read) -> (Vec<u8>, Seq) {
+    match read {
+        Read::Batch(pieces, cursor) => (pieces.concat(), cursor),
+        Read::Cold(range) => panic!("{range:?} are cold"),
+    }
+}
+
+fn all_live(log: &Log, mut cursor: Seq, member: u64) -> Vec<u8> {
+    let mut all = Vec::new();
+    loop {
+        let (bytes, next) = batch(log.live(cursor, PeerId(member)));
+        all.extend(bytes);
+        if next == cursor {
+            return all;
+        }
+        cursor = next;
+    }
+}
+
+fn all_replayed(log: &Log) -> Vec<u8> {
+    let (mut cursor, head) = (Seq::default(), log.head());
+    let mut all = Vec::new();
+    while cursor < head {
+        let (bytes, next) = batch(log.replay(cursor, head));
+        assert!(next > cursor, "a replay always gets on");
+        all.extend(bytes);
+        cursor = next;
+    }
+    all
+}
+
+fn wire<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Vec<u8> {
+    let frames = frames.into_iter().map(|frame| frame.wire().to_vec());
+    frames.collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn a_merge_shortens_the_history_but_loses_nothing_live() {
+    let log = Log::new(KEEP);
+    let sent = [
+        command(201, "Cube", "1"),
+        command(201, "Cube", "22"),
+        command(201, "Lamp", "3"),
+    ];
+    append(&log, 1, sent.clone(), Instant::now());
+    assert_eq!(
+        log.figures(),
+        Figures {
+            command_count: 2,
+            byte_size: 24 + 23
+        }
+    );
+    assert_eq!(all_replayed(&log), wire(&sent[1..]));
+    assert_eq!(all_live(&log, Seq::default(), 2), wire(&sent));
+    assert!(all_live(&log, Seq::default(), 1).is_empty());
+}
+
+#[test]
+fn a_joiner_that_is_overtaken_by_a_merge_gets_the_newer_one_once() {
+    let log = Log::new(KEEP);
+    append(&log, 1, [command(140, "x", "")], Instant::now());
+    append(&log, 1, [command(201, "Cube", "1")], Instant::now());
+    let head = log.head();
+    let (first, cursor) = batch(log.replay(Seq::default(), Seq(1)));
+    assert_eq!(first, wire(&[command(140, "x", "")]));
+    append(&log, 1, [command(201, "Cube", "2")], Instant::now());
+    let (rest, cursor) = batch(log.replay(cursor, head));
+    assert!(rest.is_empty(), "the old one is out of the history");
+    assert_eq!(cursor, head);
+    assert_eq!(all_live(&log, head, 2), wire(&[command(201, "Cube", "2")]));
+}
+
+#[test]
+fn ephemeral_commands_are_forgotten_by_age_and_by_size() {
+    let start = Instant::now();
+    let log = Log::new(Keep {
+        bytes: 10 * (18 + block::BLOCK_BYTES),
+        ..KEEP
+    });
+    for _ in 0..100 {
+        append(&log, 1, [Frame::new(Kind::FRAME, &[0; 4])], start);
+    }
+    assert_eq!(all_live(&log, Seq::default(), 2).len(), 10 * 18);
+    assert!(log.sweep(start + Duration::from_secs(30)));
+    assert!(!log.sweep(start + Duration::from_secs(31)));
+    assert!(all_live(&log, Seq::default(), 2).is_empty());
+    assert_eq!(log.memory_bytes(), 0);
+}
+
+#[test]
+fn superseded_commands_do_not_pile_up_in_memory() {
+    let log = Log::new(Keep {
+        bytes: 10_000,
+        ..KEEP
+    });
+    for number in 0..10_000 {
+        append(
+            &log,
+            1,
+            [command(201, "Cube", &number.to_string())],
+            Instant::now(),
+        );
+    }
+    assert!(log.memory_bytes() < 100_000, "{}", log.memory_bytes());
+    assert_eq!(all_replayed(&log), wire(&[command(201, "Cube", "9999")]));
+    let last: Vec<_> = (9_990..10_000)
+        .map(|number| command(201, "Cube", &number.to_string()))
+        .collect();
+    assert!(
+        all_live(&log, Seq::default(), 2).ends_with(&wire(&last)),
+        "the latest are there for those who are nearly up to date"
+    );
+}
+
+#[test]
+fn nobody_sees_what_is_not_written_down() {
+    let log = Log::journaled(KEEP);
+    let (kept, live) = (command(140, "a", ""), Frame::new(Kind::FRAME, &[0; 4]));
+    append(&log, 1, [live.clone()], Instant::now());
+    assert_eq!(all_live(&log, Seq::default(), 2), wire([&live]));
+    append(
+        &log,
+        1,
+        [live.clone(), kept.clone(), live.clone()],
+        Instant::now(),
+    );
+    assert_eq!(all_live(&log, Seq(1), 2), wire([&live]));
+    let (replayed, cursor) = batch(log.replay(Seq::default(), log.head()));
+    assert_eq!((replayed.len(), cursor), (0, Seq(2)));
+    write_down(&log);
+    assert_eq!(
+        all_live(&log, Seq(2), 2),
+        wire(&[kept.clone(), live.clone()])
+    );
+    log.fails("the disk is full");
+    append(&log, 1, [kept.clone()], Instant::now());
+    assert_eq!(all_live(&log, Seq(4), 2), wire([&kept]));
+    assert_eq!(
+        log.take_journal_news(),
+        Some(JournalNews::Fails("the disk is full".to_owned()))
+    );
+    assert!(!log.fails("the disk is full") && log.take_journal_news().is_none());
+    write_down(&log);
+    assert_eq!(log.take_journal_news(), Some(JournalNews::Recovered));
+    append(&log, 1, [kept], Instant::now());
+    assert!(all_live(&log, Seq(5), 2).is_empty(), "again not before");
+}
+
+#[test]
+fn what_is_written_down_leaves_memory() {
+    let log = Log::journaled(Keep {
+        bytes: 1000,
+        ..KEEP
+    });
+    let large = Frame::new(Kind(140), &[7; 400]);
+    for _ in 0..5 {
+        append(&log, 1, [large.clone()], Instant::now());
+        write_down(&log);
+    }
+    assert!(log.memory_bytes() <= 1000);
+    assert_eq!(
+        log.replay(Seq::default(), Seq(5)),
+        Read::Cold(Seq(0)..Seq(4))
+    );
+    assert_eq!(log.live(Seq(2), PeerId(2)), Read::Cold(Seq(2)..Seq(4)));
+    assert_eq!(all_live(&log, Seq(4), 2), wire(&[large]));
+    assert_eq!(log.lag(Seq(4)).commands, 1);
+    assert_eq!(log.lag(Seq(4)).bytes, 414);
+}
+
+#[test]
+fn a_room_that_is_full_takes_nothing() {
+    let log = Log::new(Keep {
+        room_bytes: 1000,
+        unstored_bytes: 700,
+        ..KEEP
+    });
+    let large = || run([Frame::new(Kind(140), &[7; 400])]);
+    assert_eq!(log.append(&card(1), large(), Instant::now()), Ok(true));
+    assert_eq!(
+        log.append(&card(1), large(), Instant::now()),
+        Err(Full::Memory(700))
+    );
+    let huge = run([Frame::new(Kind(140), &[7; 1000])]);
+    assert_eq!(
+        log.append(&card(1), huge, Instant::now()),
+        Err(Full::Room(1000))
+    );
+    assert_eq!(log.figures().command_count, 1);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Send { by: u64, commands: Vec<(u16, u8)> },
+    Join,
+    Read { reader: usize },
+    WriteDown,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let kinds = prop_oneof![Just(140u16), Just(201), Just(202), Just(205), Just(206)];
+    let commands = prop::collection::vec((kinds, 0..2u8), 1..4);
+    prop::collection::vec(
+        prop_oneof![
+            6 => (0..3u64, commands).prop_map(|(by, commands)| Step::Send { by, commands }),
+            1 => Just(Step::Join),
+            2 => Just(Step::WriteDown),
+            4 => (0..5usize).prop_map(|reader| Step::Read { reader }),
+        ],
+        1..120,
+    )
+}
+
+struct Reader {
+    id: u64,
+    cursor: Seq,
+    join_head: Seq,
+    expected_live: Vec<u8>,
+    history_at_join: Vec<Frame>,
+    got_replay: Vec<u8>,
+    got_live: Vec<u8>,
+}
+
+impl Reader {
+    fn read_once(&mut self, log: &Log) {
+        let replaying = self.cursor < self.join_head;
+        let (bytes, cursor) = batch(if replaying {
+            log.replay(self.cursor, self.join_head)
+        } else {
+            log.live(self.cursor, PeerId(self.id))
+        });
+        self.cursor = cursor;
+        if replaying {
+            &mut self.got_replay
+        } else {
+            &mut self.got_live
+        }
+        .extend(bytes);
+    }
+}
+
+proptest! {
+    /// Against a naive model: the history is a plain list with the merge rule; each reader has a
+    /// queue of its own.
+    #[test]
+    fn cursors_see_what_queues_would(steps in steps(), journaled in any::<bool>()) {
+        let log = if journaled { Log::journaled(KEEP) } else { Log::new(KEEP) };
+        let mut history: Vec<Frame> = Vec::new();
+        let mut readers: Vec<Reader> = Vec::new();
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Send { by, commands } => {
+                    let frames: Vec<_> = (0..).zip(commands).map(|(place, (kind, path))| {
+                        if kind == 206 {
+                            Frame::new(Kind(kind), b"")
+                        } else {
+                            command(kind, &path.to_string(), &format!("{number}.{place}"))
+                        }
+                    }).collect();
+                    append(&log, by, frames.clone(), Instant::now());
+                    for reader in readers.iter_mut().filter(|reader| reader.id != by) {
+                        reader.expected_live.extend(wire(&frames));
+                    }
+                    for frame in frames {
+                        let kind = frame.kind().0;
+                        if kind == 205 {
+                            continue;
+                        }
+                        if history.last().is_some_and(|last| {
+                            (201..=204).contains(&kind) && last.kind() == frame.kind()
+                                && last.leading_string() == frame.leading_string()
+                        }) {
+                            history.pop();
+                        }
+                        history.push(frame);
+                    }
+                }
+                Step::Join => readers.push(Reader {
+                    // The first three readers are senders as well.
+                    id: readers.len() as u64,
+                    cursor: Seq::default(),
+                    join_head: log.head(),
+                    expected_live: Vec::new(),
+                    history_at_join: history.clone(),
+                    got_replay: Vec::new(),
+                    got_live: Vec::new(),
+                }),
+                Step::Read { reader } => {
+                    if let Some(reader) = readers.get_mut(reader) {
+                        reader.read_once(&log);
+                    }
+                }
+                Step::WriteDown => if journaled { write_down(&log) },
+            }
+        }
+        if journaled {
+            write_down(&log);
+        }
+        for reader in &mut readers {
+            loop {
+                let before = reader.cursor;
+                reader.read_once(&log);
+                if reader.cursor == before {
+                    break;
+                }
+            }
+            prop_assert_eq!(&reader.got_live, &reader.expected_live);
+            // A merge during the replay takes away at most the last entry of the history.
+            let whole = wire(&reader.history_at_join);
+            let short = wire(reader.history_at_join.split_last().map_or(&[][..], |(_, rest)| rest));
+            prop_assert!(reader.got_replay == whole || reader.got_replay == short);
+        }
+        let bytes: usize = history.iter().map(Frame::wire_len).sum();
+        let figures = Figures { command_count: history.len() as u64, byte_size: bytes as u64 };
+        prop_assert_eq!(log.figures(), figures);
+        prop_assert_eq!(all_replayed(&log), wire(&history));
+    }
+}

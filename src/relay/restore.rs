@@ -1,0 +1,214 @@
+//! Bringing a room back from its file. Blocks.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::cold::ColdFile;
+use super::keeper::Open;
+use super::log::{Restored, Seq};
+use super::room::vacant;
+use super::shelf::Shelf;
+use crate::archive::journal::{JournalWriter, Scan, Step, scan};
+use crate::archive::{ArchiveError, Heading, History};
+use crate::protocol::{Attributes, attribute};
+
+/// How far apart in the file the places are that are remembered.
+const INDEX_EVERY_BYTES: u64 = 256 << 10;
+
+/// A room as its file has it.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) heading: Heading,
+    /// As they were last.
+    pub(super) attributes: Attributes,
+    pub(super) restored: Restored,
+    pub(super) open: Open,
+    /// What its history holds is not wanted.
+    pub(super) vacated: bool,
+}
+
+impl Found {
+    /// Makes it a room that waits for its people. `false` where its content was still on its way: nobody
+    /// had received it. A room that was made without a scene can wait for another one.
+    pub(super) fn make_joinable(&mut self) -> bool {
+        if self.attributes.flag(attribute::JOINABLE) != Some(true) {
+            if self.attributes.raw(attribute::AWAITS_SCENE).is_none() {
+                return false;
+            }
+            self.attributes.update(vacant(&self.heading.room));
+            self.vacated = true;
+        }
+        let kept = Attributes::default().with_flag(attribute::KEEP_OPEN, true);
+        self.attributes.update(kept);
+        true
+    }
+}
+
+/// What a file says, read once from start to end.
+struct Picture {
+    scan: Scan,
+    attributes: Attributes,
+    history: History,
+    next: Seq,
+    index: Vec<(Seq, u64)>,
+}
+
+/// Reads a room's file, and repairs it where it is damaged. A file that cannot be used is put aside.
+/// `progress` hears of the bytes that are through, and stops by giving `false`.
+///
+/// # Errors
+/// When the room cannot be brought back. Its file is then still on the shelf, or was put aside.
+pub(super) fn restore(
+    shelf: &Shelf,
+    path: &Path,
+    mut progress: impl FnMut(u64) -> bool,
+) -> Result<Found, ArchiveError> {
+    let picture = match look(path, &mut progress) {
+        Ok(picture) => picture,
+        Err(
+            error @ (ArchiveError::NotARoomFile
+            | ArchiveError::NoHeading { .. }
+            | ArchiveError::Attributes(_)
+            | ArchiveError::Damaged { .. }),
+        ) => {
+            let aside = shelf.set_aside(path).map_err(ArchiveError::Write)?;
+            tracing::error!(file = %aside.display(), "a room's file was put aside: {error}");
+            return Err(error);
+        }
+        Err(error) => return Err(error),
+    };
+    let Picture { scan, .. } = &picture;
+    let torn = scan.torn_bytes > 0 && !scan.only_cut_off;
+    let picture = if torn || !scan.damaged.is_empty() {
+        let aside = repair(shelf, path, scan).map_err(ArchiveError::Write)?;
+        tracing::error!(
+            room = scan.heading.room,
+            parts = scan.damaged.len() + usize::from(torn),
+            file = %aside.display(),
+            "the room's file was damaged: what can still be read is brought back, the file as it was is kept"
+        );
+        look(path, &mut progress)?
+    } else {
+        if scan.torn_bytes > 0 {
+            tracing::warn!(
+                room = scan.heading.room,
+                bytes = scan.torn_bytes,
+                "the torn end of the room's file is cut off: nobody had received it"
+            );
+        }
+        picture
+    };
+    open(path, picture)
+}
+
+fn open(path: &Path, picture: Picture) -> Result<Found, ArchiveError> {
+    let Picture {
+        scan,
+        attributes,
+        history,
+        next,
+        index,
+    } = picture;
+    let file = OpenOptions::new()
+        .write(true)
+        .open(path)
+        .map_err(ArchiveError::Open)?;
+    let writer = JournalWriter::resume(file, scan.salt, scan.good_bytes)?;
+    let cold = ColdFile::new(File::open(path).map_err(ArchiveError::Open)?, scan.salt);
+    Ok(Found {
+        heading: scan.heading,
+        attributes,
+        restored: Restored {
+            history,
+            next,
+            file: Arc::new(cold),
+            bytes: scan.good_bytes,
+            index,
+        },
+        open: Open {
+            path: path.to_owned(),
+            writer,
+        },
+        vacated: false,
+    })
+}
+
+fn look(path: &Path, progress: &mut impl FnMut(u64) -> bool) -> Result<Picture, ArchiveError> {
+    let file = File::open(path).map_err(ArchiveError::Open)?;
+    let mut changes = Vec::new();
+    let mut history = History::default();
+    let mut next = Seq::default();
+    let mut index: Vec<(Seq, u64)> = Vec::new();
+    let scan = scan(
+        file,
+        |step| match step {
+            Step::Commands {
+                at,
+                positions,
+                commands,
+            } => {
+                // What damage has put out of order would be given twice.
+                if positions.start < next.0 {
+                    return;
+                }
+                let last = index.last().map(|(_, place)| *place);
+                if last.is_none_or(|place| at >= place + INDEX_EVERY_BYTES) {
+                    index.push((Seq(positions.start), at));
+                }
+                next = Seq(positions.end);
+                commands.for_each(|command| history.push(command));
+            }
+            Step::Attributes(changed) => changes.push(changed),
+            Step::Cleared(before) => {
+                next = next.max(Seq(before));
+                history.clear(before);
+            }
+        },
+        progress,
+    )?;
+    let mut attributes = scan.heading.attributes.clone();
+    for changed in changes {
+        attributes.update(changed);
+    }
+    if let Some((first, _)) = index.first_mut() {
+        *first = Seq::default();
+    } else {
+        index.push((Seq::default(), scan.good_bytes));
+    }
+    Ok(Picture {
+        scan,
+        attributes,
+        history,
+        next,
+        index,
+    })
+}
+
+/// Writes the good parts of a file anew, puts the file aside, and the new one in its place.
+fn repair(shelf: &Shelf, path: &Path, scan: &Scan) -> io::Result<std::path::PathBuf> {
+    let repairing = Shelf::repairing(path);
+    let mut from = File::open(path)?;
+    let mut to = File::create(&repairing)?;
+    for good in good_parts(scan) {
+        from.seek(SeekFrom::Start(good.start))?;
+        io::copy(&mut from.by_ref().take(good.end - good.start), &mut to)?;
+    }
+    to.sync_all()?;
+    let aside = shelf.set_aside(path)?;
+    fs::rename(repairing, path)?;
+    Ok(aside)
+}
+
+fn good_parts(scan: &Scan) -> Vec<Range<u64>> {
+    let mut good = Vec::new();
+    let mut start = 0;
+    for damaged in &scan.damaged {
+        good.push(start..damaged.start);
+        start = damaged.end;
+    }
+    good.push(start..scan.good_bytes);
+    good
+}

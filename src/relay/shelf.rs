@@ -1,0 +1,421 @@
+//! The folder of the rooms' files: those that live, those that ended lately, and what was damaged.
+//!
+//! A room that lives is `NAME-TIME.mixdesk` in the folder itself. When it ends it moves to `recent/`,
+//! where it stays for a number of days and within a number of bytes. A file with damage in it is kept
+//! as it was in `damaged/`. One program uses a folder at a time; another one takes the next, `rooms-2`.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::keeper::Open;
+use crate::archive::journal::{JournalWriter, peek};
+use crate::archive::{ArchiveError, Heading};
+
+/// What a room's file is called at the end.
+const EXTENSION: &str = "mixdesk";
+const RECENT: &str = "recent";
+const DAMAGED: &str = "damaged";
+/// A file that is being written anew, because the old one is damaged.
+const REPAIRING: &str = "repairing";
+const LOCK: &str = "lock";
+/// How many of those at most, however small.
+const RECENT_ROOMS: usize = 1000;
+/// How many programs of one user can host at the same time and keep their rooms.
+const FOLDERS: u32 = 9;
+/// As much of a room's name as goes into the name of its file, in characters.
+const NAME_CHARS: usize = 60;
+
+/// Where rooms are kept, and for how long after their end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keeping {
+    /// The folder, made when it is needed.
+    pub folder: PathBuf,
+    /// How long a room that ended is kept.
+    pub recent_for: Duration,
+    /// How many bytes all of those may take; the oldest go first.
+    pub recent_bytes: u64,
+}
+
+/// A room that ended and can be brought back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recent {
+    /// What to ask for it by: the name of its file.
+    pub id: String,
+    /// Its name.
+    pub room: String,
+    /// Size of its file.
+    pub bytes: u64,
+    /// When it ended.
+    pub ended: SystemTime,
+}
+
+/// The folder, held by this program alone.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    folder: PathBuf,
+    recent_for: Duration,
+    recent_bytes: u64,
+    /// Let go of by the system however this program ends.
+    _lock: File,
+}
+
+impl Shelf {
+    /// Takes the folder, or the next one where another program has it.
+    pub(super) fn open(keeping: &Keeping) -> io::Result<Self> {
+        for number in 1..=FOLDERS {
+            let folder = numbered(&keeping.folder, number);
+            fs::create_dir_all(folder.join(RECENT))?;
+            let lock = OpenOptions::new()
+                .create(true)
+                .write(true)
+                .truncate(false)
+                .open(folder.join(LOCK))?;
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => continue,
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            return Ok(Self {
+                folder,
+                recent_for: keeping.recent_for,
+                recent_bytes: keeping.recent_bytes,
+                _lock: lock,
+            });
+        }
+        Err(io::Error::other(format!(
+            "{FOLDERS} other programs keep their rooms there"
+        )))
+    }
+
+    /// Starts a room's file.
+    pub(super) fn create(&self, heading: &Heading) -> Result<Open, ArchiveError> {
+        let name = file_name(&heading.room, SystemTime::now());
+        for number in 1.. {
+            let name = match number {
+                1 => format!("{name}.{EXTENSION}"),
+                number => format!("{name}-{number}.{EXTENSION}"),
+            };
+            let path = self.folder.join(&name);
+            // So that it does not meet the other when it ends.
+            if self.folder.join(RECENT).join(&name).exists() {
+                continue;
+            }
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => {
+                    let started = JournalWriter::create(file, heading);
+                    if started.is_err() {
+                        self.remove(&path);
+                    }
+                    let writer = started?;
+                    return Ok(Open { path, writer });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(ArchiveError::Write(error)),
+            }
+        }
+        Err(ArchiveError::Incomplete)
+    }
+
+    /// The files of rooms that were alive when the last program ended, oldest first.
+    pub(super) fn living(&self) -> io::Result<Vec<PathBuf>> {
+        self.finish_repairs()?;
+        rooms(&self.folder)
+    }
+
+    /// Puts a room that has ended to the recent ones, and makes place.
+    pub(super) fn retire(&self, path: &Path) {
+        let Some(name) = path.file_name() else { return };
+        let to = self.folder.join(RECENT).join(name);
+        if let Err(error) = fs::rename(path, &to) {
+            tracing::warn!("a room that ended could not be put aside: {error}");
+            return;
+        }
+        // What it was last written is when it ended.
+        if let Ok(file) = OpenOptions::new().append(true).open(&to)
+            && let Err(error) = file.set_modified(SystemTime::now())
+        {
+            tracing::debug!("the time of a room's end was not kept: {error}");
+        }
+        self.expire(SystemTime::now());
+    }
+
+    /// The rooms that ended, latest first.
+    pub(super) fn recent(&self) -> Vec<Recent> {
+        let paths = rooms(&self.folder.join(RECENT)).unwrap_or_default();
+        let mut recent: Vec<_> = paths.iter().filter_map(|path| look_at(path)).collect();
+        recent.sort_by(|a, b| (b.ended, &b.id).cmp(&(a.ended, &a.id)));
+        recent
+    }
+
+    /// Takes a recent room's file back among those that live.
+    ///
+    /// # Errors
+    /// When there is no such file, or it cannot be moved.
+    pub(super) fn take_back(&self, id: &str) -> io::Result<PathBuf> {
+        let from = self.recent_path(id)?;
+        let to = self.folder.join(id);
+        if to.exists() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        fs::rename(from, &to)?;
+        Ok(to)
+    }
+
+    /// Removes a recent room for good.
+    ///
+    /// # Errors
+    /// When there is no such file, or it cannot be removed.
+    pub(super) fn forget(&self, id: &str) -> io::Result<()> {
+        fs::remove_file(self.recent_path(id)?)
+    }
+
+    fn recent_path(&self, id: &str) -> io::Result<PathBuf> {
+        // An id is one of ours, and no way to somewhere else.
+        let is_name = Path::new(id).file_name().is_some_and(|name| name == id);
+        if !is_name {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(self.folder.join(RECENT).join(id))
+    }
+
+    /// Removes recent rooms that are too old or too many.
+    pub(super) fn expire(&self, now: SystemTime) {
+        let mut total = 0;
+        for (number, recent) in self.recent().into_iter().enumerate() {
+            total += recent.bytes;
+            // A clock that was set back makes nothing older.
+            let age = now.duration_since(recent.ended).unwrap_or_default();
+            if age <= self.recent_for && total <= self.recent_bytes && number < RECENT_ROOMS {
+                continue;
+            }
+            total -= recent.bytes;
+            match self.forget(&recent.id) {
+                Ok(()) => tracing::info!(room = recent.room, "a recent room was removed"),
+                Err(error) => tracing::warn!("an old room could not be removed: {error}"),
+            }
+        }
+    }
+
+    pub(super) fn remove(&self, path: &Path) {
+        if let Err(error) = fs::remove_file(path) {
+            tracing::warn!("a room's file could not be removed: {error}");
+        }
+    }
+
+    /// Puts a file aside that cannot be used, as it is.
+    pub(super) fn set_aside(&self, path: &Path) -> io::Result<PathBuf> {
+        let folder = self.folder.join(DAMAGED);
+        fs::create_dir_all(&folder)?;
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let mut to = folder.join(&name);
+        for number in 2.. {
+            if !to.exists() {
+                break;
+            }
+            to = folder.join(format!("{number}-{name}"));
+        }
+        fs::rename(path, &to)?;
+        Ok(to)
+    }
+
+    /// Where the good parts of a damaged file go.
+    pub(super) fn repairing(path: &Path) -> PathBuf {
+        path.with_extension(REPAIRING)
+    }
+
+    /// A repair writes the good parts anew, sets the old file aside, and renames the new one. Ended in
+    /// between, that is finished; ended before, it is done again.
+    fn finish_repairs(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            if path.extension().is_none_or(|end| end != REPAIRING) {
+                continue;
+            }
+            let target = path.with_extension(EXTENSION);
+            if target.exists() {
+                fs::remove_file(&path)?;
+            } else {
+                fs::rename(&path, &target)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn numbered(folder: &Path, number: u32) -> PathBuf {
+    if number == 1 {
+        return folder.to_owned();
+    }
+    let mut name = folder.file_name().unwrap_or_default().to_owned();
+    name.push(format!("-{number}"));
+    folder.with_file_name(name)
+}
+
+/// The rooms' files in a folder, by name, which is nearly by age.
+fn rooms(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == EXTENSION) && path.is_file() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn look_at(path: &Path) -> Option<Recent> {
+    let id = path.file_name()?.to_str()?.to_owned();
+    let metadata = path.metadata().ok()?;
+    let heading = peek(File::open(path).ok()?).ok()?;
+    Some(Recent {
+        id,
+        room: heading.room,
+        bytes: metadata.len(),
+        ended: metadata.modified().ok()?,
+    })
+}
+
+/// What a room's file is called: its name as far as every system allows it, and when it was made.
+fn file_name(room: &str, now: SystemTime) -> String {
+    let name: String = room
+        .chars()
+        .map(|c| {
+            if c.is_alphanumeric() || " -_().".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .take(NAME_CHARS)
+        .collect();
+    let name = name.trim_matches([' ', '.']);
+    let millis = now
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis();
+    format!("{name}-{millis}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::Maker;
+    use crate::protocol::Attributes;
+
+    fn keeping(folder: &Path) -> Keeping {
+        Keeping {
+            folder: folder.join("rooms"),
+            recent_for: Duration::from_secs(86_400),
+            recent_bytes: 1 << 20,
+        }
+    }
+
+    fn heading(room: &str) -> Heading {
+        Heading {
+            room: room.to_owned(),
+            attributes: Attributes::default(),
+            maker: Maker {
+                program: "Test".to_owned(),
+                made_millis: 1,
+            },
+        }
+    }
+
+    fn names(recent: &[Recent]) -> Vec<&str> {
+        recent.iter().map(|recent| recent.room.as_str()).collect()
+    }
+
+    fn ended(shelf: &Shelf, room: &str, seconds_ago: u64) {
+        let Open { path, writer } = shelf.create(&heading(room)).unwrap();
+        drop(writer);
+        shelf.retire(&path);
+        let recent = shelf.recent();
+        let id = &recent.iter().find(|recent| recent.room == room).unwrap().id;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(shelf.folder.join(RECENT).join(id))
+            .unwrap();
+        let then = SystemTime::now() - Duration::from_secs(seconds_ago);
+        file.set_modified(then).unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_one_programs_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Shelf::open(&keeping(folder.path())).unwrap();
+        let second = Shelf::open(&keeping(folder.path())).unwrap();
+        assert_eq!(first.folder, folder.path().join("rooms"));
+        assert_eq!(second.folder, folder.path().join("rooms-2"));
+        drop(first);
+        let third = Shelf::open(&keeping(folder.path())).unwrap();
+        assert_eq!(third.folder, folder.path().join("rooms"));
+    }
+
+    #[test]
+    fn a_room_lives_ends_and_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(&keeping(folder.path())).unwrap();
+        let names_of_files = ["Décor 12", "../../x", "", "CON", "a/b\\c:d\n"];
+        for room in names_of_files {
+            let open = shelf.create(&heading(room)).unwrap();
+            assert_eq!(open.path.parent(), Some(shelf.folder.as_path()));
+        }
+        let living = shelf.living().unwrap();
+        assert_eq!(living.len(), names_of_files.len());
+        for path in &living {
+            shelf.retire(path);
+        }
+        assert!(shelf.living().unwrap().is_empty());
+        let recent = shelf.recent();
+        assert_eq!(recent.len(), names_of_files.len());
+        let back = shelf.take_back(&recent[0].id).unwrap();
+        assert_eq!(shelf.living().unwrap(), [back]);
+        shelf.forget(&recent[1].id).unwrap();
+        assert_eq!(shelf.recent().len(), names_of_files.len() - 2);
+        for strange in ["", "..", "../lock", "none.mixdesk", "/etc/passwd"] {
+            assert!(shelf.forget(strange).is_err() && shelf.take_back(strange).is_err());
+        }
+    }
+
+    #[test]
+    fn recent_rooms_go_by_age_and_by_size_the_oldest_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shelf = Shelf::open(&keeping(folder.path())).unwrap();
+        for (room, ago) in [("b", 300), ("c", 200), ("d", 100), ("old", 90_000)] {
+            ended(&shelf, room, ago);
+        }
+        let now = SystemTime::now();
+        shelf.expire(now - Duration::from_secs(1_000_000));
+        assert_eq!(shelf.recent().len(), 4, "a clock that was set back");
+        shelf.expire(now);
+        assert_eq!(names(&shelf.recent()), ["d", "c", "b"]);
+        shelf.recent_bytes = 2 * shelf.recent()[0].bytes;
+        shelf.expire(now);
+        assert_eq!(names(&shelf.recent()), ["d", "c"]);
+    }
+
+    #[test]
+    fn a_repair_that_was_cut_short_is_finished_or_done_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(&keeping(folder.path())).unwrap();
+        let file = |name: &str| shelf.folder.join(name);
+        fs::write(file("a.repairing"), "anew").unwrap();
+        fs::write(file("b.repairing"), "half").unwrap();
+        fs::write(file("b.mixdesk"), "old").unwrap();
+        assert_eq!(
+            shelf.living().unwrap(),
+            [file("a.mixdesk"), file("b.mixdesk")]
+        );
+        assert_eq!(fs::read(file("b.mixdesk")).unwrap(), b"old");
+        assert!(!file("b.repairing").exists());
+        let aside = shelf.set_aside(&file("b.mixdesk")).unwrap();
+        assert_eq!(fs::read(aside).unwrap(), b"old");
+    }
+}
