@@ -5,10 +5,13 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::entry::Groups;
+use super::journal::{self, JournalFrames};
 use super::mixdesk::MAGIC;
 use super::{ArchiveError, Ending, Entry, Format, Maker, MixdeskReader, MixerReader};
 use crate::protocol::{Attributes, attribute};
 
+/// Our mark and a version.
+const VERSIONED_BYTES: usize = MAGIC.len() + 4;
 /// Bytes that are read ahead of small records.
 const READ_AHEAD_BYTES: usize = 64 * 1024;
 
@@ -27,6 +30,7 @@ pub struct Archive<R = File> {
 enum Commands<R> {
     Mixer(MixerReader<R>),
     Mixdesk(MixdeskReader<BufReader<R>>),
+    Journal(Box<JournalFrames<R>>),
 }
 
 /// Opens a room file. Its format is told by its first bytes, not by its name.
@@ -47,14 +51,25 @@ impl<R: Read + Seek> Archive<R> {
         let failed = |source| ArchiveError::Read { at: 0, source };
         let total_bytes = from.seek(SeekFrom::End(0)).map_err(failed)?;
         from.rewind().map_err(failed)?;
-        let mut first = Vec::with_capacity(MAGIC.len());
+        let mut first = Vec::with_capacity(VERSIONED_BYTES);
         from.by_ref()
-            .take(MAGIC.len() as u64)
+            .take(VERSIONED_BYTES as u64)
             .read_to_end(&mut first)
             .map_err(failed)?;
         from.rewind().map_err(failed)?;
+        let (magic, version) = first.split_at_checked(MAGIC.len()).unwrap_or((&first, &[]));
+        if magic == MAGIC && version == journal::VERSION.to_le_bytes() {
+            let (heading, frames) = JournalFrames::open(from)?;
+            return Ok(Self {
+                room: heading.room,
+                attributes: heading.attributes,
+                maker: Some(heading.maker),
+                commands: Commands::Journal(Box::new(frames)),
+                groups: Groups::default(),
+            });
+        }
         // The start of our mark is enough: a file that was cut off there gets the right words.
-        if !first.is_empty() && MAGIC.starts_with(&first) {
+        if !magic.is_empty() && MAGIC.starts_with(magic) {
             let from = BufReader::with_capacity(READ_AHEAD_BYTES, from);
             let (heading, reader) = MixdeskReader::open(from, total_bytes)?;
             return Ok(Self {
@@ -82,7 +97,7 @@ impl<R: Read> Archive<R> {
     pub fn format(&self) -> Format {
         match self.commands {
             Commands::Mixer(_) => Format::Mixer,
-            Commands::Mixdesk(_) => Format::Mixdesk,
+            Commands::Mixdesk(_) | Commands::Journal(_) => Format::Mixdesk,
         }
     }
 
@@ -123,6 +138,7 @@ impl<R: Read> Archive<R> {
         match &self.commands {
             Commands::Mixer(reader) => reader.ending(),
             Commands::Mixdesk(reader) => reader.ending(),
+            Commands::Journal(frames) => frames.ending(),
         }
     }
 
@@ -131,7 +147,7 @@ impl<R: Read> Archive<R> {
     pub fn skipped(&self) -> u64 {
         match &self.commands {
             Commands::Mixer(reader) => reader.skipped(),
-            Commands::Mixdesk(_) => 0,
+            Commands::Mixdesk(_) | Commands::Journal(_) => 0,
         }
     }
 
@@ -157,6 +173,7 @@ impl<R: Read> Iterator for Archive<R> {
         let entry = match &mut self.commands {
             Commands::Mixer(reader) => reader.next(),
             Commands::Mixdesk(reader) => reader.next(),
+            Commands::Journal(frames) => frames.next(),
         };
         if let Some(Ok(entry)) = &entry {
             self.groups.count(entry.frame.kind());

@@ -13,10 +13,14 @@
 //! - The salt is a file's own, so that no peer can send bytes that look like a record of it.
 //!
 //! `write.rs` appends; `scan.rs` reads a whole file, checks it, and finds its way after damage;
-//! `cut.rs` cuts the frames of a part of a file out of chunks of it, without I/O.
+//! `cut.rs` cuts the frames of a part of a file out of chunks of it, without I/O; `frames.rs` reads the
+//! history that a whole file ends with.
 
 mod cut;
+mod frames;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::ops::Range;
@@ -30,6 +34,7 @@ use super::{ATTRIBUTES_BYTES, ArchiveError, Heading, SENDER_BYTES};
 use crate::protocol::{FrameRef, Kind, Run};
 
 pub use cut::{CutError, Cutter};
+pub use frames::JournalFrames;
 pub use scan::{Scan, Step, peek, scan};
 pub use write::JournalWriter;
 

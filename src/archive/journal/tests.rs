@@ -1,0 +1,416 @@
+//! A journal byte for byte, read back whole, in pieces, and after damage.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{Cursor, Read, Seek};
+
+use bytes::{Bytes, BytesMut};
+use proptest::prelude::*;
+
+use super::*;
+use crate::archive::Maker;
+use crate::protocol::{Attributes, Frame};
+
+fn heading() -> Heading {
+    Heading {
+        room: "Décor".to_owned(),
+        attributes: Attributes::parse(r#"{"a":1.0,"b":NaN}"#).unwrap(),
+        maker: Maker {
+            program: "Mixdesk 0.1.0".to_owned(),
+            made_millis: 1_700_000_000_000,
+        },
+    }
+}
+
+fn run(frames: &[Frame]) -> Run {
+    let wire: BytesMut = frames
+        .iter()
+        .flat_map(|frame| frame.wire().to_vec())
+        .collect();
+    Run::from_wire(wire.freeze()).unwrap()
+}
+
+fn commands<'a>(position: u64, peer: u64, run: &'a Run) -> Note<'a> {
+    Note::Commands {
+        position,
+        sender: Sender {
+            peer,
+            id: "10.0.0.2:5",
+            name: None,
+        },
+        arrived_millis: 1_700_000_000_001,
+        run,
+    }
+}
+
+fn frame(kind: u16, size: usize) -> Frame {
+    Frame::with_id(Kind(kind), 7, &vec![b'x'; size])
+}
+
+/// Writes notes; gives the file's bytes and where each record starts.
+fn written(notes: &[Note<'_>]) -> (Vec<u8>, Vec<u64>, u32) {
+    let mut file = tempfile::tempfile().unwrap();
+    let mut writer = JournalWriter::create(file.try_clone().unwrap(), &heading()).unwrap();
+    let starts = notes
+        .iter()
+        .map(|note| writer.add(*note).unwrap())
+        .collect();
+    writer.write_out().unwrap();
+    let mut bytes = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    assert_eq!(writer.written_bytes(), bytes.len() as u64);
+    (bytes, starts, writer.salt())
+}
+
+/// Positions of the commands that are read, and what the scan says.
+fn scanned(file: &[u8]) -> (Vec<u64>, Result<Scan, ArchiveError>) {
+    let mut positions = Vec::new();
+    let scan = scan(
+        Cursor::new(file),
+        |step| {
+            if let Step::Commands {
+                positions: some,
+                commands,
+                ..
+            } = step
+            {
+                assert_eq!(commands.count() as u64, some.end - some.start);
+                positions.extend(some);
+            }
+        },
+        |_| true,
+    );
+    (positions, scan)
+}
+
+/// Made by hand with Python's `struct` and `zlib.crc32`, for the salt 0x01020304: after mark, version
+/// and salt the room's record, and that of one command.
+#[test]
+fn a_record_byte_for_byte() {
+    let header = encode_record_header(0, 9, 0xcbf4_3926);
+    assert_eq!(header, *b"\x09\0\0\0\x26\x39\xf4\xcb\x3e\xd5\xe8\xa8");
+    assert_ne!(header, encode_record_header(1, 9, 0xcbf4_3926));
+    let run = run(&[frame(201, 2)]);
+    let (file, starts, salt) = written(&[commands(300, 5, &run)]);
+    assert_eq!(file[..12], MAGIC);
+    assert_eq!(file[12..16], [2, 0, 0, 0]);
+    assert_eq!(file[16..20], salt.to_le_bytes());
+    let body =
+        b"\x1d\0\0\0\x01\xfb\x2c\x01\x05\x0a10.0.0.2:5\0\xfd\x01h\xe5\xcf\x8b\x01\0\0\x01\xc9\x10";
+    let start = usize::try_from(starts[0]).unwrap();
+    assert_eq!(file[start + 12..start + 12 + body.len()], *body);
+    assert_eq!(file[start + 12 + body.len()..], run.wire()[..]);
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let runs = [
+        run(&[frame(140, 10), frame(201, 300_000)]),
+        run(&[frame(205 + 1, 0)]),
+    ];
+    let notes = [
+        commands(0, 1, &runs[0]),
+        Note::Attributes {
+            attributes: r#"{"a": 2}"#,
+            at_millis: 5,
+        },
+        Note::Cleared(2),
+        commands(7, 2, &runs[1]),
+    ];
+    let (file, starts, _) = written(&notes);
+    let mut steps = Vec::new();
+    let scan = scan(
+        Cursor::new(&file),
+        |step| {
+            steps.push(match step {
+                Step::Commands {
+                    at,
+                    positions,
+                    commands,
+                } => {
+                    let sizes: Vec<_> = commands.map(|command| command.wire_bytes).collect();
+                    format!("{at} {positions:?} {sizes:?}")
+                }
+                Step::Attributes(attributes) => attributes.to_string(),
+                Step::Cleared(before) => format!("cleared {before}"),
+            });
+        },
+        |_| true,
+    )
+    .unwrap();
+    let expected = [
+        format!("{} 0..2 [24, 300014]", starts[0]),
+        r#"{"a": 2}"#.to_owned(),
+        "cleared 2".to_owned(),
+        format!("{} 7..8 [14]", starts[3]),
+    ];
+    assert_eq!(steps, expected);
+    assert_eq!(scan.heading, heading());
+    assert_eq!((scan.good_bytes, scan.torn_bytes), (file.len() as u64, 0));
+    assert!(scan.damaged.is_empty());
+    assert_eq!(peek(Cursor::new(&file)).unwrap(), heading());
+}
+
+#[test]
+fn a_torn_end_is_told_and_costs_nothing_before_it() {
+    let runs: Vec<_> = (0..4).map(|_| run(&[frame(140, 30)])).collect();
+    let notes: Vec<_> = (0..)
+        .zip(&runs)
+        .map(|(at, run)| commands(at, 1, run))
+        .collect();
+    let (file, starts, _) = written(&notes);
+    for cut in usize::try_from(starts[0]).unwrap()..file.len() {
+        let (positions, scan) = scanned(&file[..cut]);
+        let whole = starts.iter().filter(|start| **start <= cut as u64).count() - 1;
+        assert_eq!(
+            positions,
+            (0..whole as u64).collect::<Vec<_>>(),
+            "cut at {cut}"
+        );
+        let scan = scan.unwrap();
+        assert_eq!(scan.good_bytes, starts[whole]);
+        assert_eq!(scan.torn_bytes, cut as u64 - starts[whole]);
+        assert!(scan.damaged.is_empty());
+        assert!(scan.only_cut_off || scan.torn_bytes == 0);
+    }
+    for cut in 0..usize::try_from(starts[0]).unwrap() {
+        assert!(scanned(&file[..cut]).1.is_err(), "cut at {cut}");
+    }
+}
+
+#[test]
+fn every_flipped_byte_costs_its_own_record_and_no_other() {
+    let runs: Vec<_> = (0..5).map(|_| run(&[frame(140, 3)])).collect();
+    let notes: Vec<_> = (0..)
+        .zip(&runs)
+        .map(|(at, run)| commands(at, 1, run))
+        .collect();
+    let (file, starts, _) = written(&notes);
+    for at in usize::try_from(starts[0]).unwrap()..file.len() {
+        for bits in [1, 0x80, 0xff] {
+            let mut file = file.clone();
+            file[at] ^= bits;
+            let hurt = starts.iter().filter(|start| **start <= at as u64).count() as u64 - 1;
+            let (positions, scan) = scanned(&file);
+            let expected: Vec<_> = (0..5).filter(|position| *position != hurt).collect();
+            assert_eq!(positions, expected, "flipped at {at}");
+            let scan = scan.unwrap();
+            let known = scan.damaged.len() + usize::from(scan.torn_bytes > 0);
+            assert_eq!(known, 1);
+        }
+    }
+}
+
+#[test]
+fn a_peers_bytes_are_never_taken_for_a_record() {
+    let inner = run(&[frame(140, 3)]);
+    let (other, ..) = written(&[commands(0, 9, &inner)]);
+    let hostile = run(&[Frame::new(Kind(140), &other)]);
+    let last = run(&[frame(140, 1)]);
+    let (mut file, starts, _) = written(&[commands(0, 1, &hostile), commands(1, 1, &last)]);
+    file[usize::try_from(starts[0]).unwrap()] ^= 1;
+    assert_eq!(scanned(&file).0, [1]);
+}
+
+#[test]
+fn a_journal_is_gone_on_with_after_its_torn_end() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let first = run(&[frame(140, 30)]);
+    let writer = JournalWriter::create(file.reopen().unwrap(), &heading()).unwrap();
+    let (salt, good) = (writer.salt(), writer.written_bytes());
+    drop(writer);
+    OpenOptions::new()
+        .append(true)
+        .open(file.path())
+        .and_then(|mut end| std::io::Write::write_all(&mut end, b"torn"))
+        .unwrap();
+    let mut writer = JournalWriter::resume(file.reopen().unwrap(), salt, good).unwrap();
+    assert_eq!(writer.add(commands(0, 1, &first)).unwrap(), good);
+    writer.write_out().unwrap();
+    let bytes = std::fs::read(file.path()).unwrap();
+    let (positions, scan) = scanned(&bytes);
+    assert_eq!((positions, scan.unwrap().torn_bytes), (vec![0], 0));
+}
+
+#[test]
+fn a_write_that_fails_leaves_the_file_as_it_was() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let made = JournalWriter::create(file.reopen().unwrap(), &heading()).unwrap();
+    let (salt, good) = (made.salt(), made.written_bytes());
+    // Opened for reading, it can neither be cut nor written.
+    assert!(JournalWriter::resume(File::open(file.path()).unwrap(), salt, good).is_err());
+    let mut full = JournalWriter::resume(file.reopen().unwrap(), salt, good).unwrap();
+    let large = run(&[frame(140, 10)]);
+    let many: Vec<_> = (0..=RECORD_COMMANDS).map(|_| frame(140, 0)).collect();
+    let too_many = run(&many);
+    assert!(full.add(commands(0, 1, &too_many)).is_err());
+    assert_eq!(
+        full.add(commands(0, 1, &large)).unwrap(),
+        good,
+        "nothing of it was gathered"
+    );
+    full.write_out().unwrap();
+    assert_eq!(scanned(&std::fs::read(file.path()).unwrap()).0, [0]);
+}
+
+#[test]
+fn a_journal_opens_like_a_saved_copy() {
+    let cube = |text: &str| Frame::new(Kind(201), format!("\x04\0\0\0Cube{text}").as_bytes());
+    let large = frame(140, 3 << 20);
+    let runs = [
+        run(&[frame(140, 10), cube("1"), cube("22")]),
+        run(&[cube("333")]),
+        run(&[large.clone()]),
+    ];
+    let notes = [
+        commands(0, 1, &runs[0]),
+        Note::Attributes {
+            attributes: r#"{"a": 2}"#,
+            at_millis: 5,
+        },
+        commands(5, 2, &runs[1]),
+        commands(6, 2, &runs[2]),
+    ];
+    let (mut file, ..) = written(&notes);
+    for torn in [0, 7] {
+        file.extend_from_slice(&vec![0; torn]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.mixdesk");
+        std::fs::write(&path, &file).unwrap();
+        let mut archive = crate::archive::open(&path).unwrap();
+        assert_eq!(archive.room(), "Décor");
+        assert_eq!(archive.attributes().to_string(), r#"{"a": 2, "b": NaN}"#);
+        let frames: Vec<_> = archive.by_ref().map(|entry| entry.unwrap().frame).collect();
+        assert_eq!(frames, [frame(140, 10), cube("333"), large.clone()]);
+        let whole = archive.ending() == Some(crate::archive::Ending::Whole);
+        assert_eq!(whole, torn == 0);
+    }
+}
+
+#[test]
+fn other_files_are_told_apart() {
+    let copy = {
+        let writer = crate::archive::MixdeskWriter::new(Vec::new(), &heading()).unwrap();
+        writer.into_inner()
+    };
+    assert!(matches!(scanned(&copy).1, Err(ArchiveError::NotARoomFile)));
+    let (mut newer, ..) = written(&[]);
+    newer[12] = 9;
+    assert!(matches!(
+        scanned(&newer).1,
+        Err(ArchiveError::Newer { version: 9 })
+    ));
+    assert!(matches!(
+        scanned(&[0; 99]).1,
+        Err(ArchiveError::NotARoomFile)
+    ));
+}
+
+/// Cuts a file in pieces of `sizes`, over and over.
+fn cut(
+    file: &[u8],
+    salt: u32,
+    (from, until): (u64, u64),
+    sizes: &[usize],
+    skipped: impl Fn(Range<u64>, u64) -> Vec<Range<u64>>,
+) -> (Vec<u8>, Cutter) {
+    let mut cutter = Cutter::new(salt, from, until);
+    let (mut out, mut at, mut number) = (VecDeque::new(), FILE_HEADER_BYTES, 0);
+    while at < file.len() && !cutter.is_done() {
+        at += usize::try_from(cutter.skip()).unwrap();
+        let end = file.len().min(at + sizes[number % sizes.len()]);
+        number += 1;
+        let piece = Bytes::copy_from_slice(&file[at..end]);
+        cutter.feed(piece, &skipped, &mut out).unwrap();
+        at = end;
+    }
+    (out.into_iter().flatten().collect(), cutter)
+}
+
+proptest! {
+    /// Against cutting by hand: whatever the chunks, exactly the wanted frames come out, whole and in
+    /// order.
+    #[test]
+    fn a_cutter_gives_exactly_what_is_wanted(
+        records in prop::collection::vec((0..3u64, prop::collection::vec(0..400usize, 1..5)), 1..20),
+        sizes in prop::collection::vec(1..900usize, 1..4),
+        gone in prop::collection::vec((0..60u64, 1..4u64), 0..6),
+        member in 0..4u64,
+        (from, until) in (0..20usize, 0..20usize),
+    ) {
+        let mut position = 0;
+        let mut laid = Vec::new();
+        for (peer, lengths) in &records {
+            let frames: Vec<_> = lengths.iter().map(|length| frame(140, *length)).collect();
+            laid.push((position, *peer, run(&frames)));
+            position += lengths.len() as u64 + peer;
+        }
+        let notes: Vec<_> = laid.iter().map(|(at, peer, run)| commands(*at, *peer, run)).collect();
+        let (file, _, salt) = written(&notes);
+        let boundary = |record: usize| laid.get(record).map_or(position, |(at, ..)| *at);
+        let bounds = (boundary(from), boundary(until));
+        let mut gone: Vec<_> = gone.into_iter().map(|(start, length)| start..start + length).collect();
+        gone.sort_by_key(|gone| gone.start);
+        gone.dedup_by(|b, a| b.start < a.end);
+        let skipped = |positions: Range<u64>, peer| {
+            if peer == member {
+                return vec![positions];
+            }
+            gone.iter().filter(|gone| gone.start < positions.end && gone.end > positions.start).cloned().collect()
+        };
+        let mut expected = Vec::new();
+        for (at, peer, run) in &laid {
+            for (at, frame) in (*at..).zip(run.iter()) {
+                let wanted = (bounds.0..bounds.1).contains(&at)
+                    && *peer != member
+                    && !gone.iter().any(|gone| gone.contains(&at));
+                if wanted {
+                    expected.extend_from_slice(frame.wire);
+                }
+            }
+        }
+        let (given, cutter) = cut(&file, salt, bounds, &sizes, skipped);
+        prop_assert!(cutter.is_between_frames());
+        prop_assert_eq!(given, expected);
+    }
+
+    /// Whatever stands in a file, reading it neither panics nor takes more memory than the file is
+    /// long, and good records before the first change are still read.
+    #[test]
+    fn a_hostile_journal_does_no_harm(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        cut_at in any::<prop::sample::Index>(),
+        sizes in prop::collection::vec(1..300usize, 1..3),
+    ) {
+        let runs: Vec<_> = (0..6).map(|size| run(&[frame(201, size * 9), frame(140, 2)])).collect();
+        let notes: Vec<_> = (0..).zip(&runs).map(|(at, run)| commands(2 * at, 1, run)).collect();
+        let (mut file, starts, salt) = written(&notes);
+        let mut first = file.len();
+        for (index, byte) in changes {
+            let at = index.index(file.len());
+            if file[at] != byte {
+                first = first.min(at);
+            }
+            file[at] = byte;
+        }
+        file.truncate(cut_at.index(file.len()) + 1);
+        first = first.min(file.len());
+        let good = starts.iter().skip(1).filter(|start| **start <= first as u64).count();
+        let (positions, scan) = scanned(&file);
+        if first as u64 >= starts[0] {
+            prop_assert!(scan.is_ok());
+            prop_assert!(positions.starts_with(&(0..2 * good as u64).collect::<Vec<_>>()));
+        }
+        prop_assert!(positions.is_sorted());
+        let mut cutter = Cutter::new(salt, 0, 12);
+        let mut out = VecDeque::new();
+        for piece in file.get(FILE_HEADER_BYTES..).unwrap_or_default().chunks(sizes[0]) {
+            let fed = cutter.feed(Bytes::copy_from_slice(piece), |_, _| Vec::new(), &mut out);
+            if fed.is_err() {
+                break;
+            }
+        }
+        prop_assert!(out.iter().map(Bytes::len).sum::<usize>() <= file.len());
+    }
+}
