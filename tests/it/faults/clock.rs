@@ -114,7 +114,7 @@ async fn a_clock_that_is_set_between_runs_loses_no_room() {
         }
         let mut other = Client::connect(program.address()).await;
         other.take_history(ROOM).await;
-        let (mut client, mut other) = (Member::new(client.stream), Member::new(other.stream));
+        let (mut client, mut other) = (Member::new(client), Member::new(other));
         let got = command(140, number, b"");
         say(&mut client, &mut other, &got).await;
         history.push(got);
@@ -154,10 +154,10 @@ async fn a_clock_that_is_set_amid_use_disturbs_nobody() {
     let mut halfway = Client::hello(program.address()).await;
     halfway.raw(&command(140, 0, &[0; 100]).wire()[..50]).await;
     let silent = Client::connect(program.address()).await;
-    let (mut maker, mut other) = (Member::new(maker.stream), Member::new(other.stream));
+    let (mut maker, mut other) = (Member::new(maker), Member::new(other));
     let halfway_rest = command(140, 0, &[0; 100]).wire()[50..].to_vec();
-    let mut halfway = Member::new(halfway.stream);
-    let mut silent = Member::new(silent.stream);
+    let mut halfway = Member::new(halfway);
+    let mut silent = Member::new(silent);
     let mut history = Vec::new();
     for (id, jump) in (0..).zip(JUMPS.repeat(4)) {
         clock.set(jump);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use super::{about, command, files, make};
+use super::{about, command, files, make, room_files};
 use crate::common::client::{Got, Mirror, string};
 use crate::common::history::history;
 use crate::common::noise::Noise;
@@ -82,18 +82,6 @@ impl Damage {
         }
     }
 
-    /// The bytes that are not what they were.
-    fn touched(&self, bytes: usize) -> Range<usize> {
-        match self {
-            Self::Cut(at) => *at..bytes,
-            Self::Flip(at, _) => *at..at + 1,
-            Self::Zero(range) | Self::Remove(range) => range.clone(),
-            // Within a record it tears that apart.
-            Self::Repeat(range) => range.end..range.end,
-            Self::Append(_) => bytes..bytes,
-        }
-    }
-
     fn applied(&self, bytes: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         match self {
@@ -108,14 +96,6 @@ impl Damage {
             Self::Append(more) => bytes.extend(more),
         }
         bytes
-    }
-}
-
-impl Record {
-    fn is_hurt(&self, touched: &Range<usize>) -> bool {
-        self.at.start < touched.end && touched.start < self.at.end
-            // Something stands in its midst now.
-            || touched.is_empty() && self.at.start < touched.start && touched.start < self.at.end
     }
 }
 
@@ -164,17 +144,15 @@ impl Journal {
             bytes,
             records,
         };
-        let all: Vec<Got> = journal.left(&(0..0)).cloned().collect();
-        assert_eq!(history(&all), history(sent), "all commands are in the file");
+        let all = journal.records.iter().flat_map(|record| &record.commands);
+        assert_eq!(history(all), history(sent), "all commands are in the file");
         journal
     }
 
-    /// Commands in records that are not hurt.
-    fn left<'a>(&'a self, touched: &'a Range<usize>) -> impl Iterator<Item = &'a Got> {
-        self.records
-            .iter()
-            .filter(|record| !record.is_hurt(touched))
-            .flat_map(|record| &record.commands)
+    /// Whether what stood here is not in `bytes` any more, wherever it is now.
+    fn is_lost(&self, at: &Range<usize>, bytes: &[u8]) -> bool {
+        let part = &self.bytes[at.clone()];
+        bytes.get(at.clone()) != Some(part) && !contains(bytes, part)
     }
 }
 
@@ -223,7 +201,7 @@ async fn make_rooms(noise: &mut Noise) -> Vec<Journal> {
         makers.push(maker);
     }
     program.kill();
-    let made = files(&rooms_folder(home.path()));
+    let made = room_files(&rooms_folder(home.path()));
     assert_eq!(made.len(), ROOMS, "{made:?}");
     made.iter()
         .map(|path| Journal::read(path, &rooms))
@@ -251,11 +229,16 @@ struct Hurt<'a> {
 }
 
 impl Hurt<'_> {
+    /// Records that can still be read.
+    fn left(&self) -> impl Iterator<Item = &Record> {
+        let records = self.journal.records.iter();
+        records.filter(|record| !self.journal.is_lost(&record.at, &self.bytes))
+    }
+
     fn shown(&self) -> String {
-        let touched = self.damage.touched(self.journal.bytes.len());
         let records = self.journal.records.iter().enumerate();
         let hurt: Vec<String> = records
-            .filter(|(_, record)| record.is_hurt(&touched))
+            .filter(|(_, record)| self.journal.is_lost(&record.at, &self.bytes))
             .map(|(number, record)| format!("{number} at {:?}", record.at))
             .collect();
         format!(
@@ -269,23 +252,18 @@ impl Hurt<'_> {
     /// Whether it need not come back as long as nothing of its file is lost: it cannot be known
     /// which room it is or whether it was whole.
     fn may_be_set_aside(&self) -> bool {
-        let touched = self.damage.touched(self.journal.bytes.len());
-        let heading = 0..self.journal.records[0].at.end;
-        touched.start < heading.end
+        self.journal
+            .is_lost(&(0..self.journal.records[0].at.end), &self.bytes)
             || self
                 .journal
                 .records
                 .iter()
-                .any(|record| record.joinable && record.is_hurt(&touched))
+                .any(|record| record.joinable && self.journal.is_lost(&record.at, &self.bytes))
     }
 
     /// Whether its maker had not finished it, as far as the file goes.
     fn is_unfinished(&self) -> bool {
-        let Damage::Cut(at) = self.damage else {
-            return false;
-        };
-        let mut records = self.journal.records.iter();
-        !records.any(|record| record.joinable && record.at.end <= at)
+        matches!(self.damage, Damage::Cut(_)) && !self.left().any(|record| record.joinable)
     }
 
     fn check(&self, home: &Path, rooms: &Mirror, given: Option<&[Got]>) -> Result<(), String> {
@@ -302,8 +280,8 @@ impl Hurt<'_> {
                 Err("the room is gone".into())
             };
         };
-        let touched = self.damage.touched(self.journal.bytes.len());
-        let left = history(self.journal.left(&touched));
+        let left = self.left();
+        let left = history(left.flat_map(|record| &record.commands));
         if !given.iter().eq(left.iter().copied()) {
             let ids = |history: Vec<&Got>| history.iter().map(|got| got.id).collect::<Vec<_>>();
             return Err(format!(
@@ -322,11 +300,8 @@ impl Hurt<'_> {
                 return Err(format!("{name} is {:?}, not {value}", said.get(name)));
             }
         }
-        let records = self.journal.records.iter();
-        let take = records
-            .filter(|record| !record.is_hurt(&touched))
-            .filter_map(|record| record.take)
-            .next_back();
+        let left = self.left();
+        let take = left.filter_map(|record| record.take).last();
         if said.get(TAKE).and_then(Value::as_u64) != take {
             return Err(format!(
                 "the attribute is {:?}, not {take:?}",
@@ -361,11 +336,16 @@ async fn check(hurt: &[Hurt<'_>]) {
         };
         let history = given.as_ref().map(|(history, _)| &history[..]);
         if let Err(error) = room.check(home.path(), rooms, history) {
-            wrong.push(format!("{}: {error}", room.shown()));
+            let said = program.said();
+            let about: Vec<&str> = said
+                .lines()
+                .filter(|line| line.contains(name) && line.len() < 500)
+                .collect();
+            wrong.push(format!("{}: {error}\n{}", room.shown(), about.join("\n")));
         }
         left.extend(given.map(|(history, client)| (name, history, client)));
     }
-    assert!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), program.said());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
     let mut gone_on = Vec::new();
     for (name, mut expected, mut client) in left {
@@ -459,7 +439,7 @@ async fn files_that_are_not_rooms_are_no_harm_and_stay() {
     make(&mut maker, "Shot 12", &[command(140, 1, b"scene")]).await;
     program.kill();
     let folder = rooms_folder(home.path());
-    let journal = files(&folder).remove(0);
+    let journal = room_files(&folder).remove(0);
     let whole = std::fs::read(&journal).unwrap();
     std::fs::copy(&journal, folder.join("a copy of it.mixdesk")).unwrap();
     std::fs::create_dir(folder.join("a folder.mixdesk")).unwrap();

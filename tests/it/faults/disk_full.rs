@@ -83,7 +83,7 @@ impl Exchange {
         let mut other = Client::hello(program.address()).await;
         assert_eq!(other.take_history(room).await, []);
         Self {
-            pair: [Member::new(maker.stream), Member::new(other.stream)],
+            pair: [Member::new(maker), Member::new(other)],
             noise: Noise::new(0xd15c),
             next: 0,
             history: Vec::new(),
@@ -224,13 +224,32 @@ async fn a_program_starts_and_hosts_on_a_full_disk() {
     for _ in 0..20 {
         exchange.say(100).await;
     }
-    exchange.told(1).await;
-    exchange.were_told(1).await;
+    exchange.pair[0]
+        .until("being told", |seen| seen.errors.len() == 1)
+        .await;
     std::fs::remove_file(ballast).unwrap();
-    exchange.told(2).await;
+    exchange.pair[0]
+        .until("being told", |seen| seen.errors.len() == 2)
+        .await;
     exchange.say(100).await;
     program.kill();
     check_restored(disk.path(), &exchange.history).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_while_the_disk_is_full_is_told_as_well() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let ballast = disk.path().join("ballast");
+    let filled = std::fs::write(&ballast, vec![1; (DISK_MIB + 1) * MIB]);
+    assert!(filled.is_err());
+    let program = Program::host(disk.path());
+    let mut exchange = Exchange::start(&program, ROOM).await;
+    exchange.say(100).await;
+    exchange.told(1).await;
+    let errors = exchange.were_told(1).await;
+    assert!(errors[0].contains(ROOM), "which room: {errors:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,9 +261,9 @@ async fn without_a_folder_for_rooms_it_hosts_all_the_same() {
     for _ in 0..100 {
         exchange.say(100).await;
     }
-    exchange.told(1).await;
-    println!("{:?}", exchange.were_told(1).await);
-    program.says("rooms").await;
+    // Nobody in a room can do anything about that; who hosts can.
+    exchange.were_told(0).await;
+    program.says("kept in memory only").await;
     let (code, took) = program.end(Signal::TERM);
     assert_eq!(code, Some(0));
     assert!(took < Duration::from_secs(10), "{took:?}");

@@ -160,7 +160,7 @@ impl Room {
             let mut client = Client::connect(address).await;
             let given = client.take_history(&self.name).await;
             assert!(given == self.history, "a member is given something else");
-            members.push(Member::new(client.stream));
+            members.push(Member::new(client));
         }
         let observer = members.pop().unwrap();
         let mut take = Some(self.take);

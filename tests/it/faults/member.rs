@@ -5,13 +5,12 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use socket2::SockRef;
 use tokio::io::{AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::common::client::{Got, Mirror, frame, read_frame, text};
-use crate::common::soon;
+use crate::common::{Client, soon};
 
 /// What has come since it became a [`Member`].
 #[derive(Default)]
@@ -57,10 +56,14 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Reads on where a client stopped.
-    pub(super) fn new(stream: TcpStream) -> Self {
-        let (reader, writer) = stream.into_split();
-        let (sender, seen) = watch::channel(Seen::default());
+    /// Reads on where a client stopped; what that was told counts as well.
+    pub(super) fn new(client: Client) -> Self {
+        let told = Seen {
+            errors: client.errors(),
+            ..Seen::default()
+        };
+        let (reader, writer) = client.stream.into_split();
+        let (sender, seen) = watch::channel(told);
         let forgetting = sender.clone();
         let reading = tokio::spawn(async move {
             let mut reader = BufReader::with_capacity(256 << 10, reader);

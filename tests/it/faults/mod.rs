@@ -60,6 +60,13 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// The rooms' files below a folder, sorted.
+fn room_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = files(folder);
+    files.retain(|path| path.extension().is_some_and(|end| end == "mixdesk"));
+    files
+}
+
 /// Waits for something that nobody tells of, such as a file.
 async fn until(what: &str, done: impl Fn() -> bool) {
     let waiting = async {

@@ -59,7 +59,7 @@ async fn a_member_that_trickles_is_let_and_delays_nobody() {
     let arena = Arena::start().await;
     let mut slow = arena.known().await;
     slow.enter("Healthy").await;
-    let mut slow = Member::new(slow.stream);
+    let mut slow = Member::new(slow);
     let mut other = arena.known().await;
     other.make("Other").await;
     // Longer than the second that a stop may last.
@@ -146,9 +146,9 @@ async fn who_floods_a_room_does_not_drown_the_others() {
     flooding.enter("Flooded").await;
     let mut listening = arena.known().await;
     listening.enter("Flooded").await;
-    let mut maker = Member::new(maker.stream);
-    let mut flooding = Member::new(flooding.stream);
-    let mut listening = Member::new(listening.stream);
+    let mut maker = Member::new(maker);
+    let mut flooding = Member::new(flooding);
+    let mut listening = Member::new(listening);
     let flood = async {
         for start in (0..FLOOD).step_by(500) {
             let some: Vec<u8> = (start..start + 500)
@@ -203,7 +203,7 @@ async fn a_crowd(count: u32) {
     let start = Instant::now();
     let mut maker = Client::hello(program.address()).await;
     maker.make("Hall").await;
-    let mut maker = Member::new(maker.stream);
+    let mut maker = Member::new(maker);
     let scene = command(140, 0, &[1; 1000]);
     maker.send(&scene).await;
     maker.barrier().await;

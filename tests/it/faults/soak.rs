@@ -134,7 +134,7 @@ impl Soak {
         a.until("the room to be joinable", |a| a.is_joinable(room))
             .await;
         self.flow.sent(&scene.content, content.len());
-        let mut a = Member::new(a.stream);
+        let mut a = Member::new(a);
         let mut sent: Vec<&Got> = scene.content.iter().collect();
         let parts = scene.edits.chunks(scene.edits.len().div_ceil(4).max(1));
         for (number, part) in parts.enumerate() {
@@ -142,7 +142,7 @@ impl Soak {
             check("B", &given, history(sent.iter().copied()));
             let (given, c) = self.joined(room).await;
             check("C", &given, history(sent.iter().copied()));
-            let (mut b, c) = (Member::new(b.stream), Member::new(c.stream));
+            let (mut b, c) = (Member::new(b), Member::new(c));
             let edits = wire(part);
             a.raw(&edits).await;
             let attributes = json!({"part": number, "x": noise.below(1000)}).to_string();
@@ -177,7 +177,7 @@ impl Soak {
         let mut maker = Client::hello(self.address).await;
         maker.make(room).await;
         let (_, listener) = self.joined(room).await;
-        let (mut maker, mut listener) = (Member::new(maker.stream), Member::new(listener.stream));
+        let (mut maker, mut listener) = (Member::new(maker), Member::new(listener));
         let mut ids = 0..;
         while !self.enough.load(Ordering::Relaxed) {
             let some: Vec<Got> = ids
