@@ -95,6 +95,8 @@ impl Client {
         let stream = soon("connecting", TcpStream::connect(address))
             .await
             .unwrap();
+        // Small messages one after the other would else wait for each other.
+        stream.set_nodelay(true).unwrap();
         Self::served(stream)
     }
 

@@ -29,7 +29,7 @@ const LONGEST_ROUND: Duration = Duration::from_millis(120);
 /// A kill while it starts comes within this time.
 const STARTING: Duration = Duration::from_millis(15);
 /// What a sender sends in a round as fast as it can; after that it takes its time.
-const FAST_BYTES: usize = 2 << 20;
+const FAST_BYTES: usize = 512 << 10;
 /// How often a sender sets an attribute of its room: once in so many writes, on average.
 const ATTRIBUTE_EVERY: u64 = 8;
 /// The attribute with which senders count.

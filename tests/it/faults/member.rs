@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use socket2::SockRef;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::tcp::OwnedWriteHalf;
@@ -37,10 +37,7 @@ impl Seen {
             20 => {
                 let changed: Mirror = serde_json::from_str(&text(&got.payload)).unwrap();
                 for (room, attributes) in changed {
-                    self.rooms
-                        .entry(room)
-                        .or_insert_with(Map::new)
-                        .extend(attributes);
+                    self.rooms.entry(room).or_default().extend(attributes);
                 }
             }
             _ => {}

@@ -253,6 +253,12 @@ async fn soak(duration: Duration) {
         of(&flow.commands) as f64 / seconds,
         of(&flow.bytes) as f64 / seconds / f64::from(1 << 20),
     );
+    let tenths: Vec<String> = sizes
+        .chunks(sizes.len().div_ceil(10))
+        .filter_map(|tenth| tenth.iter().map(|(_, bytes)| bytes >> 10).max())
+        .map(|kib| kib.to_string())
+        .collect();
+    println!("memory of its own, by tenths: {} KiB", tenths.join(", "));
     let most = |from: Duration, to: Duration| {
         let within = sizes.iter().filter(|(at, _)| (from..to).contains(at));
         within.map(|(_, bytes)| *bytes).max().unwrap()
@@ -261,7 +267,7 @@ async fn soak(duration: Duration) {
     let end = most(duration - duration / WARM_UP, took);
     let ever = most(Duration::ZERO, took);
     println!(
-        "memory of its own: {} KiB at most while warming up, {} KiB at the end, {} KiB at most",
+        "{} KiB at most while warming up, {} KiB at the end, {} KiB at most",
         warm >> 10,
         end >> 10,
         ever >> 10
