@@ -48,6 +48,8 @@ struct Place {
     home: TempDir,
     rooms: Vec<Room>,
     next_sender: u32,
+    /// Files of which a torn end was cut off.
+    torn: usize,
 }
 
 /// Commands of every kind that a relay treats in its own way, each said once.
@@ -266,6 +268,7 @@ impl Place {
             home,
             rooms: Vec::new(),
             next_sender: 0,
+            torn: 0,
         };
         let mut makers = Vec::new();
         for number in 0..=noise.below(2) {
@@ -336,6 +339,7 @@ impl Place {
                 starting.kill();
             }
             program = Program::host(self.home.path());
+            self.torn += program.said().matches("torn end").count();
         }
         for (room, used) in self.rooms.iter_mut().zip(in_use) {
             let name = room.name.clone();
@@ -354,7 +358,7 @@ fn upto(noise: &mut Noise, longest: Duration) -> Duration {
 async fn rounds(count: u32, cut: Cut) {
     let mut noise = Noise::of_this_run();
     let start = Instant::now();
-    let (mut commands, mut bytes) = (0, 0);
+    let (mut commands, mut bytes, mut torn) = (0, 0, 0);
     let mut done = 0;
     while done < count {
         let (mut place, mut program, makers) = Place::start(&mut noise).await;
@@ -372,6 +376,7 @@ async fn rounds(count: u32, cut: Cut) {
             done += 1;
         }
         drop(makers);
+        torn += place.torn;
         for room in &place.rooms {
             commands += room.history.len();
             bytes += room
@@ -382,7 +387,7 @@ async fn rounds(count: u32, cut: Cut) {
         }
     }
     println!(
-        "{done} rounds in {:.1?}, {commands} commands and {} MiB left in rooms",
+        "{done} rounds in {:.1?}, {torn} torn ends, {commands} commands and {} MiB left in rooms",
         start.elapsed(),
         bytes >> 20
     );
