@@ -12,7 +12,7 @@ use super::hub::{Admission, Hub};
 use super::outbox::{ColdRead, Outbox, Reply, Taken};
 
 /// How much is gathered for one write, but for a single larger frame.
-const GATHER_BYTES: usize = 1 << 20;
+const GATHER_BYTES: usize = 256 << 10;
 
 /// What one peer has been given so far.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -21,8 +22,11 @@ use super::hub::{Admission, Hub};
 use super::limits::DRAIN;
 use super::log::{Full, Log};
 use super::outbox::{Outbox, Reply};
-use crate::net::{FrameReader, ReadError, WriteError, write_frames};
+use crate::net::{FrameReader, Pulse, ReadError, WriteError, write_frames};
 use crate::protocol::{ClientMessage, Frame, FrameError, RelayMessage, Run};
+
+/// Bytes that one peer's commands are taken in of, before others get their turn.
+const TURN_BYTES: usize = 256 << 10;
 
 /// Why a connection ended.
 #[derive(Debug, Error)]
@@ -116,7 +120,7 @@ pub(super) async fn run<R, W>(
     shutdown: CancellationToken,
 ) where
     R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
+    W: AsyncWrite + Pulse + Unpin,
 {
     let admission = match hub.connect(address) {
         Ok(admission) => admission,
@@ -196,9 +200,12 @@ async fn read_loop<R: AsyncRead + Unpin>(
     let limits = hub.limits();
     let mut reader = FrameReader::new(io, limits.frames(), limits.patience());
     let mut log: Option<Arc<Log>> = None;
+    let mut taken = 0;
     loop {
         if let Some(commands) = reader.arrived_commands() {
-            card.count_in(commands.wire().len() as u64);
+            let bytes = commands.wire().len();
+            card.count_in(bytes as u64);
+            taken += bytes;
             let Some(log) = &log else {
                 hub.dropped(card.id, commands.frames());
                 continue;
@@ -207,6 +214,10 @@ async fn read_loop<R: AsyncRead + Unpin>(
                 return End::Full(full_words(full));
             }
             log.caught_up().await;
+            if taken >= TURN_BYTES {
+                taken = 0;
+                yield_now().await;
+            }
             continue;
         }
         match reader.arrived() {
@@ -255,7 +266,7 @@ fn control(hub: &Hub, id: PeerId, frame: &Frame) {
     }
 }
 
-async fn write_loop<W: AsyncWrite + Unpin>(
+async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
     io: &mut W,
     mut delivery: Delivery,
     hub: &Hub,
