@@ -1,100 +1,27 @@
 //! The program without a window, as a process.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 #[cfg(unix)]
-use std::process::{Child, ChildStdin, ChildStdout};
-use std::process::{Command, Output, Stdio};
+use std::process::ChildStdin;
+use std::process::{Output, Stdio};
 #[cfg(unix)]
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
+#[cfg(unix)]
+use crate::common::Program;
+use crate::common::program::command;
 use crate::common::{Client, relay};
 
-fn mixdesk(args: &[&str]) -> (Command, tempfile::TempDir) {
-    let home = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mixdesk"));
-    command
-        .args(args)
-        .env("MIXDESK_HOME", home.path())
-        .stdin(Stdio::null());
-    for display in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
-        command.env_remove(display);
-    }
-    (command, home)
-}
-
 fn output(args: &[&str]) -> Output {
-    let (mut command, _home) = mixdesk(args);
-    command.output().unwrap()
+    let home = tempfile::tempdir().unwrap();
+    command(home.path(), args).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// A program that runs until it is ended; ended at the latest when this is dropped.
-#[cfg(unix)]
-struct Running {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    home: tempfile::TempDir,
-}
-
-#[cfg(unix)]
-impl Running {
-    fn start(args: &[&str]) -> Self {
-        let (command, home) = mixdesk(args);
-        Self::run(command, home)
-    }
-
-    fn run(mut command: Command, home: tempfile::TempDir) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        Self { child, out, home }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.out.read_line(&mut line).unwrap();
-        line
-    }
-
-    fn json(&mut self) -> Value {
-        let line = self.line();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
-    }
-
-    /// The next line that tells of `event`.
-    fn event(&mut self, event: &str) -> Value {
-        loop {
-            let line = self.json();
-            if line["event"] == event {
-                return line;
-            }
-        }
-    }
-
-    /// Sends a signal; returns the exit code and how long the end took.
-    fn end(mut self, signal: rustix::process::Signal) -> (Option<i32>, Duration) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let asked = Instant::now();
-        rustix::process::kill_process(pid, signal).unwrap();
-        let code = self.child.wait().unwrap().code();
-        (code, asked.elapsed())
-    }
-}
-
-#[cfg(unix)]
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _waited = self.child.wait();
-    }
 }
 
 /// Drains within two seconds; the rest is for these machines, which are shared.
@@ -106,7 +33,11 @@ const END_PATIENCE: Duration = Duration::from_secs(10);
 async fn it_hosts_until_it_is_asked_to_end() {
     use rustix::process::Signal;
     for signal in [Signal::INT, Signal::TERM] {
-        let mut host = Running::start(&["host", "--port", "0", "--json"]);
+        let home = tempfile::tempdir().unwrap();
+        let mut host = Program::start(&mut command(
+            home.path(),
+            &["host", "--port", "0", "--json"],
+        ));
         let hosting = host.json();
         assert_eq!(hosting["event"], "hosting");
         let port = u16::try_from(hosting["port"].as_u64().unwrap()).unwrap();
@@ -128,8 +59,8 @@ async fn it_hosts_until_it_is_asked_to_end() {
 #[test]
 fn without_a_display_it_says_so_and_hosts() {
     // The default port may be taken on this machine; then it says that instead, which is as good.
-    let (mut command, _home) = mixdesk(&[]);
-    let mut child = command
+    let home = tempfile::tempdir().unwrap();
+    let mut child = command(home.path(), &[])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -159,8 +90,11 @@ fn without_a_display_it_says_so_and_hosts() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_display_that_is_not_there_is_told() {
-    let (mut command, _home) = mixdesk(&[]);
-    let output = command.env("DISPLAY", ":65000").output().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let output = command(home.path(), &[])
+        .env("DISPLAY", ":65000")
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
     assert!(said.contains("mixdesk host"), "{said}");
@@ -208,7 +142,9 @@ async fn it_watches_a_room() {
     .await;
     a.send(140, &[0; 86]).await;
     a.barrier().await;
-    let mut watch = Running::start(&["watch", &relay.address().to_string(), "R", "--json"]);
+    let home = tempfile::tempdir().unwrap();
+    let at = relay.address().to_string();
+    let mut watch = Program::start(&mut command(home.path(), &["watch", &at, "R", "--json"]));
     let history = watch.event("history");
     assert_eq!(
         (history["commands"].as_u64(), history["bytes"].as_u64()),
@@ -279,22 +215,22 @@ fn help_tells_all_commands() {
 
 /// A host in the terminal, for whom this computer is like any other.
 #[cfg(unix)]
-fn hosting(guests: &str) -> (Running, ChildStdin, std::net::SocketAddr) {
-    let (mut command, home) = mixdesk(&["host", "--port", "0", "--json"]);
+fn hosting_in(home: &Path, guests: &str) -> (Program, ChildStdin, std::net::SocketAddr) {
     let settings = format!("[relay]\nspare_this_computer = false\n{guests}");
-    std::fs::write(home.path().join("settings.toml"), settings).unwrap();
-    command.stdin(Stdio::piped());
-    let mut host = Running::run(command, home);
-    let input = host.child.stdin.take().unwrap();
-    let port = u16::try_from(host.event("hosting")["port"].as_u64().unwrap()).unwrap();
-    (host, input, ([127, 0, 0, 1], port).into())
+    std::fs::write(home.join("settings.toml"), settings).unwrap();
+    let mut command = crate::common::program::hosting(home, 0);
+    let mut host = Program::start_hosting(command.stdin(Stdio::piped()));
+    let input = host.input().unwrap();
+    let at = host.address();
+    (host, input, at)
 }
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_host_decides_in_the_terminal_who_may_come() {
     use std::io::Write;
-    let (mut host, mut input, at) = hosting("[guests]\nask = true\n");
+    let home = tempfile::tempdir().unwrap();
+    let (mut host, mut input, at) = hosting_in(home.path(), "[guests]\nask = true\n");
     let mut ada = Client::connect(at).await;
     ada.send(18, b"").await;
     let waiting = host.event("waiting");
@@ -356,11 +292,12 @@ async fn the_host_decides_in_the_terminal_who_may_come() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_host_has_decided_is_kept() {
     use std::io::Write;
-    let (mut host, mut input, at) = hosting("");
+    let home = tempfile::tempdir().unwrap();
+    let (mut host, mut input, at) = hosting_in(home.path(), "");
     writeln!(input, "ban 127.0.0.1\nask on").unwrap();
     host.event("done");
     host.event("done");
-    let path = host.home.path().join("settings.toml");
+    let path = home.path().join("settings.toml");
     let kept = tokio::task::spawn_blocking(move || {
         loop {
             let text = std::fs::read_to_string(&path).unwrap();
@@ -377,7 +314,7 @@ async fn what_the_host_has_decided_is_kept() {
     drop(host);
 
     let guests = kept.split_once("[guests]").unwrap().1;
-    let (_again, _input, at) = hosting(&format!("[guests]{guests}"));
+    let (_again, _input, at) = hosting_in(home.path(), &format!("[guests]{guests}"));
     let mut refused = Client::connect(at).await;
     refused.until_closed().await;
     assert_eq!(refused.errors(), ["The host has banned you."]);
