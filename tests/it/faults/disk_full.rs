@@ -237,6 +237,21 @@ async fn a_program_starts_and_hosts_on_a_full_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_comes_while_the_disk_is_full_is_told_as_well() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let ballast = disk.path().join("ballast");
+    let filled = std::fs::write(&ballast, vec![1; (DISK_MIB + 1) * MIB]);
+    assert!(filled.is_err());
+    let program = Program::host(disk.path());
+    let mut exchange = Exchange::start(&program, ROOM).await;
+    exchange.say(100).await;
+    let errors = exchange.were_told(1).await;
+    assert!(errors[0].contains(ROOM), "which room: {errors:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_folder_for_rooms_it_hosts_all_the_same() {
     let home = TempDir::new().unwrap();
     std::fs::write(rooms_folder(home.path()), "in the way").unwrap();
