@@ -179,6 +179,12 @@ impl Hub {
         let mut state = self.state.lock();
         if let Some(room) = state.peers.get(&id).and_then(|peer| peer.room.clone()) {
             state.move_client(id, Some(&room));
+            // Not before: a client takes an error on its way in for a no.
+            let trouble = state.rooms.get(&room).and_then(|room| room.log.trouble());
+            if let Some(why) = trouble {
+                let text = not_written_down(&room, &why);
+                state.reply(id, &RelayMessage::SendError(text));
+            }
         }
         drop(state);
         self.changed.notify_one();
@@ -296,10 +302,6 @@ impl Hub {
             return self.fill(state, id, request);
         }
         room.members.insert(id);
-        if let Some(why) = room.log.trouble() {
-            let text = not_written_down(name, &why);
-            outbox.push(Reply::message(&RelayMessage::SendError(text)));
-        }
         outbox.enter(Member::joining(id, name, Arc::clone(&room.log)));
         if let Some(peer) = state.peers.get_mut(&id) {
             peer.room = Some(name.to_owned());
