@@ -19,7 +19,7 @@ use crate::archive::{ArchiveError, Heading};
 /// Work up to this size is written where the task runs: to hand it to another thread takes longer.
 const AT_ONCE_BYTES: usize = 64 << 10;
 /// A disk that took longer than this for that is slow …
-const SLOW: Duration = Duration::from_millis(2);
+const SLOW: Duration = Duration::from_millis(20);
 /// … and is left to other threads for so long.
 const SLOW_FOR: Duration = Duration::from_secs(1);
 /// Power loss takes at most what came in this time.
