@@ -16,9 +16,8 @@ use super::read::io_words;
 /// How many frames one system call writes at most.
 pub const MAX_SLICES: usize = 256;
 /// How many bytes one system call writes at most. Then others get their turn: a bulk transfer must not
-/// hold up somebody's small edit, and what several peers are sent is still in the processor's cache
-/// when the next of them gets it.
-const TURN_BYTES: usize = 128 << 10;
+/// hold up somebody's small edit. Less at a time wakes the readers more often than the turns are worth.
+const TURN_BYTES: usize = 1 << 20;
 
 /// How often somebody who takes nothing is felt for.
 const FEEL_EVERY: Duration = Duration::from_secs(5);

@@ -13,7 +13,7 @@ use super::log::More;
 use super::outbox::{ColdRead, Outbox, Reply, Taken};
 
 /// How much is gathered for one write, but for a single larger frame.
-const GATHER_BYTES: usize = 256 << 10;
+const GATHER_BYTES: usize = 1 << 20;
 
 /// How much of what a peer gets was gathered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

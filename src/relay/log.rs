@@ -31,7 +31,7 @@ use crate::protocol::{Attributes, Run};
 /// Blocks that one read looks at, given or not, so that the lock is held for microseconds.
 const BATCH_BLOCKS: usize = 256;
 /// Bytes that one read gives at most, but for a single larger frame.
-const BATCH_BYTES: usize = 256 << 10;
+const BATCH_BYTES: usize = 1 << 20;
 /// Commands that wait to be written down take at most this much, about; more senders wait for.
 const STAGED_BYTES: usize = 8 << 20;
 /// What is written down in one go, but for a single larger frame.
