@@ -7,6 +7,7 @@ mod args;
 mod console;
 mod host;
 mod print;
+mod recent;
 mod rooms;
 mod watch;
 
@@ -52,7 +53,7 @@ pub fn run(command: &Command) -> Exit {
     let (log, terminal) = match command {
         Command::Host(_) => (log, Terminal::Loud),
         // What these have to say is their output; their log would only stand in its way.
-        Command::Rooms(_) | Command::Watch(_) => (None, Terminal::Silent),
+        Command::Rooms(_) | Command::Recent(_) | Command::Watch(_) => (None, Terminal::Silent),
     };
     let _logging = start_logging(log, terminal);
     let settings = folders.as_ref().map(Folders::settings);
@@ -73,11 +74,14 @@ pub fn run(command: &Command) -> Exit {
             return Exit::Failed;
         }
     };
+    let rooms = folders.as_ref().map(|folders| folders.rooms.as_path());
+    let hosting = settings.hosting(rooms);
     let exit = runtime.block_on(async {
         match command {
-            Command::Host(args) => {
-                let rooms = folders.as_ref().map(|folders| folders.rooms.as_path());
-                host(args, settings.hosting(rooms), quit_signal()).await
+            Command::Host(args) => host(args, hosting, quit_signal()).await,
+            Command::Recent(args) => {
+                let folder = hosting.keeping.as_ref();
+                recent::recent(args, folder.map(|keeping| keeping.folder.as_path()))
             }
             Command::Rooms(args) => rooms::rooms(args, &settings).await,
             Command::Watch(args) => watch::watch(args, &settings, quit_signal()).await,

@@ -38,13 +38,25 @@ fn text(bytes: &[u8]) -> String {
 struct Running {
     child: Child,
     out: BufReader<ChildStdout>,
-    _home: tempfile::TempDir,
+    /// `None` when somebody else goes on with it.
+    home: Option<tempfile::TempDir>,
 }
 
 #[cfg(unix)]
 impl Running {
     fn start(args: &[&str]) -> Self {
-        let (mut command, home) = mixdesk(args);
+        let (command, home) = mixdesk(args);
+        Self::run(command, home)
+    }
+
+    /// With what an earlier one has left behind.
+    fn start_again(args: &[&str], home: tempfile::TempDir) -> Self {
+        let (mut command, _unused) = mixdesk(args);
+        command.env("MIXDESK_HOME", home.path());
+        Self::run(command, home)
+    }
+
+    fn run(mut command: Command, home: tempfile::TempDir) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -54,7 +66,7 @@ impl Running {
         Self {
             child,
             out,
-            _home: home,
+            home: Some(home),
         }
     }
 
@@ -79,8 +91,15 @@ impl Running {
         }
     }
 
+    /// Ends it at once, without a chance to put anything away; what it leaves behind.
+    fn kill(mut self) -> tempfile::TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.home.take().unwrap()
+    }
+
     /// Sends a signal; returns the exit code and how long the end took.
-    fn end(mut self, signal: rustix::process::Signal) -> (Option<i32>, Duration) {
+    fn end(&mut self, signal: rustix::process::Signal) -> (Option<i32>, Duration) {
         let pid = rustix::process::Pid::from_child(&self.child);
         let asked = Instant::now();
         rustix::process::kill_process(pid, signal).unwrap();
@@ -232,6 +251,73 @@ async fn it_watches_a_room() {
     assert!(took < END_PATIENCE, "{took:?}");
 }
 
+/// Hosts at any port, and hears of it: the program, and where it is.
+#[cfg(unix)]
+fn hosting(mut host: Running) -> (Running, std::net::SocketAddr) {
+    let port = host.event("hosting")["port"].as_u64().unwrap();
+    (host, ([127, 0, 0, 1], u16::try_from(port).unwrap()).into())
+}
+
+/// The first bytes of the commands that have come.
+#[cfg(unix)]
+fn numbers(client: &Client) -> Vec<u8> {
+    let commands = client.frames.iter().filter(|got| got.kind == 140);
+    commands.map(|got| got.payload[0]).collect()
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn rooms_survive_a_kill_and_are_brought_back_after_their_end() {
+    const HOST: [&str; 4] = ["host", "--port", "0", "--json"];
+    let (host, at) = hosting(Running::start(&HOST));
+    let mut a = Client::hello(at).await;
+    a.make("Shot 12").await;
+    for number in 0..5 {
+        a.send(140, &[number; 86]).await;
+    }
+    a.barrier().await;
+
+    let (mut host, at) = hosting(Running::start_again(&HOST, host.kill()));
+    let mut b = Client::hello(at).await;
+    b.enter("Shot 12").await;
+    assert_eq!(numbers(&b), [0, 1, 2, 3, 4]);
+    let recent = |home: &std::path::Path, args: &[&str]| {
+        let (mut command, _unused) = mixdesk(args);
+        let output = command.env("MIXDESK_HOME", home).output().unwrap();
+        (output.status.code(), text(&output.stdout))
+    };
+    let home = host.home.take().unwrap();
+    let none = recent(home.path(), &["recent"]);
+    assert_eq!(none, (Some(0), "No recent rooms.\n".to_owned()));
+    let (code, _) = host.end(rustix::process::Signal::TERM);
+    assert_eq!(code, Some(0));
+
+    let (code, json) = recent(home.path(), &["recent", "--json"]);
+    assert_eq!(code, Some(0));
+    let room: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(room["room"], "Shot 12");
+    assert!(room["bytes"].as_u64().unwrap() > 500 && room["ended"].as_u64().unwrap() > 1 << 30);
+    let id = room["id"].as_str().unwrap().to_owned();
+    let (_, table) = recent(home.path(), &["recent"]);
+    let row = table.lines().nth(1).unwrap();
+    for word in ["Shot 12", "just now", &id] {
+        assert!(row.contains(word), "{word} in {row}");
+    }
+
+    // While another one hosts, what it has is seen as well.
+    let args = [&HOST[..], &["--reopen", &id]].concat();
+    let mut host = Running::start_again(&args, home);
+    assert_eq!(host.event("reopened")["room"], "Shot 12");
+    let (mut host, at) = hosting(host);
+    let home = host.home.take().unwrap();
+    assert_eq!(recent(home.path(), &["recent"]).1, "No recent rooms.\n");
+    let mut c = Client::hello(at).await;
+    c.enter("Shot 12").await;
+    assert_eq!(numbers(&c), [0, 1, 2, 3, 4]);
+    host.end(rustix::process::Signal::TERM);
+    assert!(recent(home.path(), &["recent"]).1.contains("Shot 12"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn failures_have_words_and_exit_codes() {
     let relay = relay();
@@ -248,6 +334,11 @@ async fn failures_have_words_and_exit_codes() {
             &["host", "--port", "0", "--bind", "192.0.2.77"],
             1,
             "cannot host",
+        ),
+        (
+            &["host", "--port", "0", "--reopen", "x.mixdesk"],
+            4,
+            "no recent room",
         ),
         (&["rooms", &free], 3, "Nobody answers"),
         (&["watch", &free, "R"], 3, "Nobody answers"),
@@ -267,7 +358,14 @@ async fn failures_have_words_and_exit_codes() {
 #[test]
 fn help_tells_all_commands() {
     let help = text(&output(&["--help"]).stdout);
-    for word in ["host", "rooms", "watch", "Exit codes", "MIXDESK_HOME"] {
+    for word in [
+        "host",
+        "rooms",
+        "recent",
+        "watch",
+        "Exit codes",
+        "MIXDESK_HOME",
+    ] {
         assert!(help.contains(word), "{help}");
     }
     let mut nothing = String::new();

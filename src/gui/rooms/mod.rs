@@ -337,5 +337,7 @@ fn sample(name: &str, edits: u64) -> Room {
         awaits_scene: false,
         keep_open: false,
         state: crate::backend::RoomState::Empty,
+        growth_bytes: 0,
+        trouble: None,
     }
 }
