@@ -9,6 +9,7 @@ use super::banner;
 use super::dialogs::Dialogs;
 use super::people;
 use super::progress;
+use super::recent::{self, Recent};
 use super::room_bar;
 use super::rooms::Rooms;
 use super::start::Start;
@@ -25,6 +26,10 @@ const BAR_TWO_LINES: f32 = 98.0;
 const ONE_LINE: f32 = 622.0;
 /// With less than this between title and bars, the table takes all of it, in points.
 const TOO_LOW_FOR_PEOPLE: f32 = 220.0;
+/// What the table needs before recent rooms are listed unasked, in points.
+const TABLE: f32 = 150.0;
+/// What it needs when they are asked for, in points.
+const LOWEST_TABLE: f32 = 70.0;
 /// Bounds of the people's part, in points.
 const PEOPLE: std::ops::RangeInclusive<f32> = 92.0..=232.0;
 
@@ -32,7 +37,7 @@ const PEOPLE: std::ops::RangeInclusive<f32> = 92.0..=232.0;
 pub(crate) fn ui(
     ui: &mut Ui,
     view: &View,
-    (start, rooms): (&mut Start, &mut Rooms),
+    (start, rooms, recent): (&mut Start, &mut Rooms, &mut Recent),
     port: Option<u16>,
     actions: &mut Vec<Action>,
     dialogs: &mut Dialogs,
@@ -44,14 +49,14 @@ pub(crate) fn ui(
         start.ui(ui, view, port, actions);
         0.0
     } else {
-        session(ui, view, rooms, actions, dialogs)
+        session(ui, view, (rooms, recent), actions, dialogs)
     }
 }
 
 fn session(
     ui: &mut Ui,
     view: &View,
-    rooms: &mut Rooms,
+    (rooms, recent): (&mut Rooms, &mut Recent),
     actions: &mut Vec<Action>,
     dialogs: &mut Dialogs,
 ) -> f32 {
@@ -73,20 +78,28 @@ fn session(
     let bar_top = area.bottom() - bar_height;
     let progress_top = bar_top - progress::HEIGHT * progress::lines(view) as f32;
     let table_top = tools.bottom() + 6.0;
-    let people_height =
-        if rooms.selected(view).is_some() && progress_top - table_top >= TOO_LOW_FOR_PEOPLE {
-            ((progress_top - table_top) * 0.42).clamp(*PEOPLE.start(), *PEOPLE.end())
-        } else {
-            0.0
-        };
+    let parts = Heights::of(view, rooms, recent, progress_top - table_top);
+    let people_height = parts.people;
     let people_top = progress_top - people_height;
+    let recent_top = people_top - parts.recent;
 
     let table = Rect::from_min_max(
         pos2(area.left(), table_top),
-        pos2(area.right(), people_top.max(table_top)),
+        pos2(area.right(), recent_top.max(table_top)),
     );
     part(ui, table, |ui| rooms.table(ui, view, actions));
 
+    if parts.recent > 0.0 {
+        let place = Rect::from_min_max(
+            pos2(area.left(), recent_top),
+            pos2(area.right(), people_top),
+        );
+        let edge = Stroke::new(1.0, tokens.line);
+        ui.painter().hline(place.x_range(), place.top() + 0.5, edge);
+        part(ui, place, |ui| {
+            recent.ui(ui, view, parts.recent_is_open, actions, dialogs);
+        });
+    }
     if let (Some(room), true) = (rooms.selected(view), people_height > 0.0) {
         let people = strip(ui, tokens, area, people_top, progress_top);
         part(ui, people.shrink2(vec2(SIDE, 10.0)), |ui| {
@@ -106,6 +119,48 @@ fn session(
     });
     ui.advance_cursor_after_rect(area);
     area.bottom() - progress_top
+}
+
+/// What the parts between the title and the bars take of the height there, in points. The table has the
+/// rest.
+struct Heights {
+    people: f32,
+    recent: f32,
+    recent_is_open: bool,
+}
+
+impl Heights {
+    fn of(view: &View, rooms: &Rooms, recent: &Recent, height: f32) -> Self {
+        let mut people = if rooms.selected(view).is_some() && height >= TOO_LOW_FOR_PEOPLE {
+            (height * 0.42).clamp(*PEOPLE.start(), *PEOPLE.end())
+        } else {
+            0.0
+        };
+        if !view.keeps_rooms {
+            return Self {
+                people,
+                recent: 0.0,
+                recent_is_open: false,
+            };
+        }
+        let mut table = TABLE;
+        let mut left = height - people - recent::TITLE_HEIGHT - table;
+        if left < recent::ROW_HEIGHT && recent.is_asked_for(view) {
+            (people, table) = (0.0, LOWEST_TABLE);
+            left = height - recent::TITLE_HEIGHT - table;
+        }
+        let recent_is_open = recent.is_open(view, left);
+        let list = if recent_is_open {
+            Recent::wanted_height(view).min(left).max(0.0)
+        } else {
+            0.0
+        };
+        Self {
+            people,
+            recent: recent::TITLE_HEIGHT + list,
+            recent_is_open,
+        }
+    }
 }
 
 /// Paints the ground of a part across the whole width, with a line above.
