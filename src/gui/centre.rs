@@ -11,7 +11,7 @@ use super::people;
 use super::progress;
 use super::recent::{self, Recent};
 use super::room_bar;
-use super::rooms::Rooms;
+use super::rooms::{self, Rooms};
 use super::start::Start;
 use super::theme::{Tokens, tokens};
 use crate::backend::{Action, Status, View};
@@ -26,10 +26,8 @@ const BAR_TWO_LINES: f32 = 98.0;
 const ONE_LINE: f32 = 622.0;
 /// With less than this between title and bars, the table takes all of it, in points.
 const TOO_LOW_FOR_PEOPLE: f32 = 220.0;
-/// What the table needs before recent rooms are listed unasked, in points.
-const TABLE: f32 = 150.0;
-/// What it needs when they are asked for, in points.
-const LOWEST_TABLE: f32 = 70.0;
+/// As many rooms come before recent rooms are listed unasked.
+const ROOMS_FIRST: usize = 5;
 /// Bounds of the people's part, in points.
 const PEOPLE: std::ops::RangeInclusive<f32> = 92.0..=232.0;
 
@@ -78,7 +76,12 @@ fn session(
     let bar_top = area.bottom() - bar_height;
     let progress_top = bar_top - progress::HEIGHT * progress::lines(view) as f32;
     let table_top = tools.bottom() + 6.0;
-    let parts = Heights::of(view, rooms, recent, progress_top - table_top);
+    let parts = Heights::of(
+        view,
+        rooms.selected(view).is_some(),
+        recent,
+        progress_top - table_top,
+    );
     let people_height = parts.people;
     let people_top = progress_top - people_height;
     let recent_top = people_top - parts.recent;
@@ -130,8 +133,8 @@ struct Heights {
 }
 
 impl Heights {
-    fn of(view: &View, rooms: &Rooms, recent: &Recent, height: f32) -> Self {
-        let mut people = if rooms.selected(view).is_some() && height >= TOO_LOW_FOR_PEOPLE {
+    fn of(view: &View, selected: bool, recent: &Recent, height: f32) -> Self {
+        let mut people = if selected && height >= TOO_LOW_FOR_PEOPLE {
             (height * 0.42).clamp(*PEOPLE.start(), *PEOPLE.end())
         } else {
             0.0
@@ -143,10 +146,10 @@ impl Heights {
                 recent_is_open: false,
             };
         }
-        let mut table = TABLE;
+        let mut table = rooms::height_for(view.rooms.len().clamp(2, ROOMS_FIRST));
         let mut left = height - people - recent::TITLE_HEIGHT - table;
         if left < recent::ROW_HEIGHT && recent.is_asked_for(view) {
-            (people, table) = (0.0, LOWEST_TABLE);
+            (people, table) = (0.0, rooms::height_for(1));
             left = height - recent::TITLE_HEIGHT - table;
         }
         let recent_is_open = recent.is_open(view, left);

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use egui::{
-    Align, Button, EventFilter, Key, Label, Layout, Rect, Response, RichText, Role, ScrollArea,
-    Sense, Stroke, StrokeKind, Ui, UiBuilder, WidgetInfo, vec2,
+    Align, Button, EventFilter, Key, Label, Layout, Response, RichText, Role, ScrollArea, Sense,
+    Stroke, StrokeKind, Ui, UiBuilder, WidgetInfo, vec2,
 };
 
 use super::dialogs::{Dialog, Dialogs};
@@ -12,19 +12,21 @@ use super::format;
 use super::gates;
 use super::icons::Icon;
 use super::theme::{TEXT_SMALL, tokens};
-use super::widgets::{button, danger, explain};
+use super::widgets::{button, explain};
 use crate::backend::{Action, RecentRoom, View};
 
 /// Height of the title, in points.
 pub(crate) const TITLE_HEIGHT: f32 = 36.0;
 /// Height of a row, in points.
-pub(crate) const ROW_HEIGHT: f32 = 40.0;
+pub(crate) const ROW_HEIGHT: f32 = 38.0;
 /// As many rows are shown at once, and a part of the next, so that it is seen that there are more.
 const ROWS_AT_ONCE: f32 = 3.4;
 /// Space beside the words, as beside those of the rooms, in points.
 const EDGE: f32 = 16.0;
 /// Width of the buttons of a row, in points.
-const BUTTONS_WIDTH: f32 = 168.0;
+const BUTTONS_WIDTH: f32 = 174.0;
+/// With less than this beside the buttons, size and age stand below the name, in points.
+const ONE_LINE: f32 = 320.0;
 /// Width of size and age, in points.
 const FIGURES_WIDTH: f32 = 148.0;
 /// The age of rooms is told anew so often.
@@ -129,7 +131,10 @@ impl Recent {
         self.walk(ui, &keys, view, actions, dialogs);
         let focused = keys.has_focus();
 
-        let mut scroll = ScrollArea::vertical().auto_shrink(false).animated(false);
+        let mut scroll = ScrollArea::vertical()
+            .id_salt("recent rooms")
+            .auto_shrink(false)
+            .animated(false);
         if std::mem::take(&mut self.reveal) {
             let top = self.at as f32 * ROW_HEIGHT;
             let lowest = (top + ROW_HEIGHT - area.height()).max(0.0);
@@ -229,18 +234,28 @@ fn row(
         .accessibility_label(format!("{}, {figures}", room.name))
         .id_salt(&room.id);
     ui.scope_builder(item, |ui| {
-        let beside = BUTTONS_WIDTH + FIGURES_WIDTH + 2.0 * ui.spacing().item_spacing.x;
-        let width = (ui.available_width() - beside).max(40.0);
-        cell(ui, width, |ui| {
-            let name = RichText::new(&room.name).color(tokens.text);
-            ui.add(Label::new(name).truncate());
-        });
-        cell(ui, FIGURES_WIDTH, |ui| {
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let figures = RichText::new(&figures).size(TEXT_SMALL).color(tokens.dim);
-                ui.add(Label::new(figures).truncate());
+        let name = Label::new(RichText::new(&room.name).color(tokens.text)).truncate();
+        let figures = RichText::new(&figures).size(TEXT_SMALL).color(tokens.dim);
+        let figures = Label::new(figures).truncate();
+        let gap = ui.spacing().item_spacing.x;
+        let width = (ui.available_width() - BUTTONS_WIDTH - gap).max(40.0);
+        if width < ONE_LINE {
+            cell(ui, width, Layout::top_down(Align::Min), |ui| {
+                ui.spacing_mut().item_spacing.y = 0.0;
+                ui.add_space(2.0);
+                ui.add(name);
+                ui.add(figures);
             });
-        });
+        } else {
+            let line = Layout::left_to_right(Align::Center);
+            cell(ui, width - FIGURES_WIDTH - gap, line, |ui| {
+                ui.add(name);
+            });
+            let line = Layout::right_to_left(Align::Center);
+            cell(ui, FIGURES_WIDTH, line, |ui| {
+                ui.add(figures);
+            });
+        }
         if room.reopening {
             ui.add_space(8.0);
             ui.label(RichText::new("Bringing back…").color(tokens.dim));
@@ -252,7 +267,8 @@ fn row(
         if explain(reopen, gate.err().as_deref()).clicked() {
             actions.push(Action::ReopenRoom(room.id.clone()));
         }
-        let remove = danger(ui, true, "Remove…").accessible_name(format!("Remove {}…", room.name));
+        let remove =
+            button(ui, true, "Remove…", 0.0).accessible_name(format!("Remove {}…", room.name));
         if remove.clicked() {
             dialogs.open(Dialog::ForgetRoom(room.clone()));
         }
@@ -260,12 +276,10 @@ fn row(
 }
 
 /// A part of a row with its own width, whatever it holds.
-fn cell(ui: &mut Ui, width: f32, content: impl FnOnce(&mut Ui)) {
+fn cell(ui: &mut Ui, width: f32, layout: Layout, content: impl FnOnce(&mut Ui)) {
     let (rect, _) = ui.allocate_exact_size(vec2(width, ui.available_height()), Sense::hover());
-    let inside = UiBuilder::new()
-        .max_rect(Rect::from_min_size(rect.min, rect.size()))
-        .layout(Layout::left_to_right(Align::Center));
-    ui.scope_builder(inside, content);
+    let inside = UiBuilder::new().max_rect(rect).layout(layout);
+    content(&mut ui.new_child(inside));
 }
 
 /// How many days, in words.

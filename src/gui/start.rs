@@ -155,8 +155,8 @@ fn connecting_card(ui: &mut Ui, target: &str, actions: &mut Vec<Action>) {
 }
 
 fn bringing_back_card(ui: &mut Ui, work: &BringingBack, actions: &mut Vec<Action>) {
-    let words = "Mixdesk did not end in order the last time, so the rooms of then come first. \
-                 Stop, and they wait for the next time.";
+    let words = "They were open when Mixdesk last ended unexpectedly. \
+                 If you stop, they are kept for the next time.";
     titled(ui, "Bringing back rooms", words, |ui| {
         // Rate and time left change even when no byte is read.
         ui.request_repaint_after(Duration::from_secs(1));

@@ -2,7 +2,7 @@
 
 use egui::Ui;
 
-use super::stop_hosting::comes_back;
+use super::stop_hosting::what_becomes;
 use super::{Answer, question};
 use crate::backend::View;
 
@@ -10,8 +10,8 @@ use crate::backend::View;
 pub(super) fn ui(ui: &mut Ui, view: &View, room: &str, fresh: bool) -> Answer {
     let ask = format!("Delete {room}?");
     let deleted = view.rooms.iter().filter(|other| other.name == room);
-    let explain = match comes_back(view, deleted) {
-        Some(how) => format!("It is deleted from the server, for everybody. {how}"),
+    let explain = match what_becomes(view, deleted) {
+        Some(goes) => format!("It is taken from the server, for everybody. It {goes}"),
         None => "Its scene and all its edits are deleted from the server, for everybody. \
                  To have them later, save a copy first."
             .to_owned(),

@@ -48,28 +48,29 @@ pub(super) fn cut_off(view: &View, when: &str) -> String {
 /// What becomes of the rooms, in sentences; nothing where no room holds anything.
 pub(super) fn rooms(view: &View) -> String {
     let bytes = format::bytes(bytes(filled(view)));
-    let count = filled(view).count();
-    if count == 0 {
-        return String::new();
-    }
-    if let Some(how) = comes_back(view, filled(view)) {
-        return if count == 1 {
-            format!("The room on this server ({bytes}) ends. {how}")
-        } else {
-            let rooms = format::thousands(count as u64);
-            format!("The {rooms} rooms on this server ({bytes}) end. {how}")
-        };
-    }
-    if count == 1 {
-        format!("The room on this server ({bytes}) is lost unless you save a copy first.")
-    } else {
-        let rooms = format::thousands(count as u64);
-        format!("The {rooms} rooms on this server ({bytes}) are lost unless you save copies first.")
+    let goes = what_becomes(view, filled(view));
+    match (filled(view).count(), goes) {
+        (0, _) => String::new(),
+        (1, Some(goes)) => format!("The room on this server ({bytes}) {goes}"),
+        (1, None) => {
+            format!("The room on this server ({bytes}) is lost unless you save a copy first.")
+        }
+        (count, goes) => {
+            let rooms = format!(
+                "The {} rooms on this server ({bytes})",
+                format::thousands(count as u64)
+            );
+            goes.map_or_else(
+                || format!("{rooms} are lost unless you save copies first."),
+                |goes| format!("{rooms} {goes}"),
+            )
+        }
     }
 }
 
-/// How rooms come back after their end, in sentences, with what to mind; `None` where they are lost.
-pub(super) fn comes_back<'a>(
+/// What becomes of rooms that end, after the words for them; `None` where they are lost. Blank rooms are
+/// not missed.
+pub(super) fn what_becomes<'a>(
     view: &View,
     rooms: impl Iterator<Item = &'a Room> + Clone,
 ) -> Option<String> {
@@ -77,13 +78,12 @@ pub(super) fn comes_back<'a>(
     if !view.keeps_rooms || keeping.recent_days == 0 {
         return None;
     }
-    let for_days = days(keeping.recent_days);
-    let mut words =
-        format!("Under Recent rooms it can be brought back for {for_days} when you host.");
-    if rooms.clone().count() > 1 {
-        words =
-            format!("Under Recent rooms they can be brought back for {for_days} when you host.");
-    }
+    let days = days(keeping.recent_days);
+    let mut words = if rooms.clone().count() == 1 {
+        format!("goes to Recent rooms: for {days} you can bring it back from there.")
+    } else {
+        format!("go to Recent rooms: for {days} you can bring them back from there.")
+    };
     let failing: Vec<_> = rooms
         .clone()
         .filter(|room| room.trouble.is_some())
@@ -95,7 +95,8 @@ pub(super) fn comes_back<'a>(
             room.name
         )),
         _ => words.push_str(&format!(
-            " But {} of them are not written to the disk now: their latest edits are lost unless you save copies first.",
+            " But {} of them are not written to the disk now: their latest edits are lost unless you save copies \
+             first.",
             failing.len()
         )),
     }

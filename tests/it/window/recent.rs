@@ -176,17 +176,17 @@ fn rooms_that_are_kept_are_not_said_to_be_lost() {
         ..keeping(Vec::new())
     });
     window.click("Stop hosting");
-    assert!(window.says("The 3 rooms on this server (118.0 MB) end."));
-    assert!(window.says("Under Recent rooms they can be brought back for 14 days"));
+    let words = "The 3 rooms on this server (118.0 MB) go to Recent rooms: for 14 days you can bring them back";
+    assert!(window.says(words));
     assert!(!window.says("lost"));
     window.click("Keep hosting");
     window.ask_to_close();
     window.harness.run();
-    assert!(window.says("Under Recent rooms they can be brought back"));
+    assert!(window.says(words));
     window.click("Stay");
     window.select("Lighting");
     window.click("Delete");
-    assert!(window.says("Under Recent rooms it can be brought back for 14 days"));
+    assert!(window.says("It goes to Recent rooms: for 14 days you can bring it back from there."));
     window.click("Delete room");
     assert_eq!(
         window.actions(),

@@ -72,7 +72,7 @@ fn a_room_that_ended_is_brought_back_when_hosting_again() {
     let blender = fill(&others, port, "Shot 12");
     window.until_row_says("Shot 12", FIGURES);
     window.press("Stop hosting");
-    window.until_says("Under Recent rooms it can be brought back for 14 days");
+    window.until_says("goes to Recent rooms: for 14 days you can bring it back from there.");
     window.press("Stop hosting");
     window.until_says("Offline");
     drop(blender);
