@@ -5,12 +5,14 @@
 
 mod connect;
 mod listen;
+mod pulse;
 mod read;
 mod target;
 mod write;
 
 pub use connect::{ConnectError, Connected, connect};
 pub use listen::{Bind, canonical, listen, prepare, raise_open_files};
+pub use pulse::Pulse;
 pub use read::{FrameReader, Patience, ReadError, io_words};
 pub use target::{Target, TargetError, parse_port};
 pub use write::{MAX_SLICES, WriteError, write_frames};

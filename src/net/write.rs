@@ -7,12 +7,23 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use thiserror::Error;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
+use super::pulse::Pulse;
 use super::read::io_words;
 
 /// How many frames one system call writes at most.
 pub const MAX_SLICES: usize = 256;
+/// How many bytes one system call writes at most. Then others get their turn: a bulk transfer must not
+/// hold up somebody's small edit, and what several peers are sent is still in the processor's cache
+/// when the next of them gets it.
+const TURN_BYTES: usize = 128 << 10;
+
+/// How often somebody who takes nothing is felt for.
+const FEEL_EVERY: Duration = Duration::from_secs(5);
+/// Somebody who answers nothing for so long is dead: together with the last feeling within 30 s.
+const DEAD_AFTER: Duration = Duration::from_secs(20);
 
 /// Why nothing more can be written.
 #[derive(Debug, Error)]
@@ -20,41 +31,66 @@ pub enum WriteError {
     /// The connection broke.
     #[error("the connection broke: {}", io_words(.0))]
     Io(#[from] io::Error),
+    /// The other end answers nothing at all.
+    #[error("it does not answer any more")]
+    Dead,
     /// The other end took nothing for too long.
     #[error("it took nothing off the line for {} s", .0.as_secs_f32())]
     Stalled(Duration),
 }
 
 /// Writes all of `frames`, in order, and leaves it empty. Waits at most `patience` for the other end
-/// to take *anything*; a slow end that takes a little now and then is waited for as long as it needs.
+/// to take *anything*; a slow end that takes a little now and then is waited for as long as it needs, one
+/// that does not even answer is not.
 /// Returns the bytes written.
 ///
 /// # Errors
 /// When the connection breaks or the patience ends. Part of the frames may have been written.
-pub async fn write_frames<W: AsyncWrite + Unpin>(
+pub async fn write_frames<W: AsyncWrite + Pulse + Unpin>(
     io: &mut W,
     frames: &mut VecDeque<Bytes>,
     patience: Duration,
 ) -> Result<u64, WriteError> {
     let mut total = 0;
     loop {
-        let slices: Vec<_> = frames
-            .iter()
-            .take(MAX_SLICES)
-            .map(|bytes| IoSlice::new(bytes))
-            .collect();
+        let slices = turn(frames);
         if slices.is_empty() {
             return Ok(total);
         }
-        let written = timeout(patience, io.write_vectored(&slices))
-            .await
-            .map_err(|_| WriteError::Stalled(patience))??;
+        let mut waited = Duration::ZERO;
+        let written = loop {
+            let wait = FEEL_EVERY.min(patience - waited);
+            if let Ok(written) = timeout(wait, io.write_vectored(&slices)).await {
+                break written?;
+            }
+            waited += wait;
+            if waited >= patience {
+                return Err(WriteError::Stalled(patience));
+            }
+            if io.is_dead(DEAD_AFTER) {
+                return Err(WriteError::Dead);
+            }
+        };
         if written == 0 {
             return Err(io::Error::from(io::ErrorKind::WriteZero).into());
         }
         total += written as u64;
         advance(frames, written);
+        if written >= TURN_BYTES {
+            yield_now().await;
+        }
     }
+}
+
+/// What is written next, in one system call.
+fn turn(frames: &VecDeque<Bytes>) -> Vec<IoSlice<'_>> {
+    let mut left = TURN_BYTES;
+    let slices = frames.iter().take(MAX_SLICES).map_while(|bytes| {
+        let now = bytes.get(..bytes.len().min(left))?;
+        left -= now.len();
+        (!now.is_empty() || bytes.is_empty()).then(|| IoSlice::new(now))
+    });
+    slices.collect()
 }
 
 fn advance(frames: &mut VecDeque<Bytes>, mut written: usize) {

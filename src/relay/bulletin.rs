@@ -6,6 +6,7 @@
 //! would not do, as Mixer never takes anything out of its mirror that it is not told to be gone.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -27,6 +28,8 @@ pub(super) struct Bulletin {
     inner: Mutex<Inner>,
     /// The next number to be given.
     head: watch::Sender<u64>,
+    /// The same, for a look without a lock. Set before the bell rings.
+    newest: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +73,7 @@ impl Bulletin {
         Self {
             inner: Mutex::default(),
             head: watch::Sender::new(0),
+            newest: AtomicU64::new(0),
         }
     }
 
@@ -81,6 +85,7 @@ impl Bulletin {
             inner.pieces.push_back(piece);
             inner.next += 1;
             inner.forget();
+            self.newest.store(inner.next, Ordering::Release);
             inner.next
         };
         self.head.send_replace(next);
@@ -89,6 +94,11 @@ impl Bulletin {
     /// Where somebody who comes now starts.
     pub(super) fn head(&self) -> u64 {
         self.inner.lock().next
+    }
+
+    /// Whether there is something to read from `cursor` on.
+    pub(super) fn has_news(&self, cursor: u64) -> bool {
+        self.newest.load(Ordering::Acquire) > cursor
     }
 
     /// Rings when there is news. What it says now counts as seen.

@@ -9,10 +9,20 @@ use super::PeerId;
 use super::bulletin::News;
 use super::cold::{Cold, ColdError};
 use super::hub::{Admission, Hub};
+use super::log::More;
 use super::outbox::{ColdRead, Outbox, Reply, Taken};
 
 /// How much is gathered for one write, but for a single larger frame.
-const GATHER_BYTES: usize = 1 << 20;
+const GATHER_BYTES: usize = 256 << 10;
+
+/// How much of what a peer gets was gathered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gathered {
+    /// There may be more.
+    Some,
+    /// All there was, perhaps nothing. What comes next rings a bell.
+    All,
+}
 
 /// What one peer has been given so far.
 #[derive(Debug)]
@@ -36,22 +46,24 @@ impl Delivery {
         }
     }
 
-    /// Appends what the peer gets next to `out`, a bounded amount. `false` when there was nothing.
+    /// Appends what the peer gets next to `out`, a bounded amount.
     ///
     /// # Errors
     /// When its room's file cannot be read.
-    pub(super) async fn gather(&mut self, out: &mut VecDeque<Bytes>) -> Result<bool, ColdError> {
+    pub(super) async fn gather(
+        &mut self,
+        out: &mut VecDeque<Bytes>,
+    ) -> Result<Gathered, ColdError> {
         // A frame that was begun is ended first, even if its room was left meanwhile.
         if let Some((entry, cold)) = &mut self.cold
             && !cold.is_between_frames()
         {
             cold.read(out).await?;
             self.outbox.advance(*entry, cold.cursor());
-            return Ok(true);
+            return Ok(Gathered::Some);
         }
-        let (mut any, mut gathered) = (false, 0);
+        let mut gathered = 0;
         while let Some(reply) = self.outbox.take_reply() {
-            any = true;
             let counted = out.len();
             match reply {
                 Reply::Frame(frame) => out.push_back(frame),
@@ -66,23 +78,26 @@ impl Delivery {
             }
             gathered += out.iter().skip(counted).map(Bytes::len).sum::<usize>();
             if gathered >= GATHER_BYTES {
-                return Ok(true);
+                return Ok(Gathered::Some);
             }
         }
         let before = self.news_cursor;
-        self.some_news(u64::MAX, out);
-        any |= self.news_cursor != before;
+        if self.hub.bulletin.has_news(before) {
+            self.some_news(u64::MAX, out);
+        }
+        let told = self.news_cursor != before;
         match self.outbox.take_commands(out) {
-            Taken::Nothing => Ok(any),
-            Taken::Some => Ok(true),
+            // News are given a part at a time.
+            Taken::Nothing | Taken::Some(More::No) if !told => Ok(Gathered::All),
+            Taken::Nothing | Taken::Some(_) => Ok(Gathered::Some),
             Taken::Entered => {
                 self.cold = None;
                 self.hub.entered(self.id);
-                Ok(true)
+                Ok(Gathered::Some)
             }
             Taken::Cold(read) => {
                 self.read_cold(&read, out).await?;
-                Ok(true)
+                Ok(Gathered::Some)
             }
         }
     }

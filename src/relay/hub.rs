@@ -17,7 +17,7 @@ use super::bulletin::{Bulletin, Piece};
 use super::card::Card;
 use super::library::Library;
 use super::limits::{ERROR_TEXT_BYTES, Limits, ROOM_NAME_BYTES};
-use super::log::Log;
+use super::log::{Budget, Log};
 use super::outbox::{Member, Outbox, Reply};
 use super::restore::Found;
 use super::room::{Refusal, Room, awaits_scene, made_with, shown, update};
@@ -39,6 +39,8 @@ pub(super) struct Hub {
     limits: Limits,
     /// Where rooms are kept, if they are.
     library: Option<Library>,
+    /// What all rooms may take.
+    budget: Arc<Budget>,
 }
 
 /// A peer that was let in.
@@ -56,6 +58,7 @@ impl Hub {
             state: Mutex::default(),
             bulletin: Bulletin::new(),
             changed: Arc::default(),
+            budget: Budget::new(limits.rooms_bytes),
             limits,
             library,
         }
@@ -317,8 +320,14 @@ impl Hub {
             return Err("The version texts are too long.".to_owned());
         }
         let log = match &self.library {
-            Some(library) => library.begin(name, &attributes, &self.limits, &self.changed),
-            None => Arc::new(Log::new(self.limits.keep())),
+            Some(library) => library.begin(
+                name,
+                &attributes,
+                self.limits.keep(),
+                &self.budget,
+                &self.changed,
+            ),
+            None => Arc::new(Log::new(self.limits.keep(), Arc::clone(&self.budget))),
         };
         Ok(Room {
             attributes,
@@ -457,7 +466,7 @@ impl Hub {
             (Err(refusal), _) => return Err((refusal, Box::new(found))),
         };
         let (attributes, vacated) = (found.attributes.clone(), found.vacated);
-        let log = library.go_on(found, &self.limits, &self.changed);
+        let log = library.go_on(found, self.limits.keep(), &self.budget, &self.changed);
         if vacated {
             log.clear();
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
+use tokio::task::coop::consume_budget;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -80,6 +81,8 @@ impl Keeper {
             }
             let bytes: usize = work.blocks.iter().map(|block| block.run.wire().len()).sum();
             let started = Instant::now();
+            // Under steady load others of this thread get their turn.
+            consume_budget().await;
             let at_once = bytes <= AT_ONCE_BYTES && started >= slow_until && pen.open.is_some();
             let written = if at_once {
                 pen.write(&log, &work)

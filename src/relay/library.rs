@@ -10,8 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::hub::Hub;
 use super::keeper::{Keeper, Open, Pen, unix_millis};
-use super::limits::Limits;
-use super::log::Log;
+use super::log::{Budget, Keep, Log};
 use super::restore::{Found, restore};
 use super::shelf::{Keeping, Shelf};
 use crate::archive::{Heading, Maker};
@@ -186,10 +185,11 @@ impl Library {
         &self,
         room: &str,
         attributes: &Attributes,
-        limits: &Limits,
+        keep: Keep,
+        budget: &Arc<Budget>,
         tell: &Arc<Notify>,
     ) -> Arc<Log> {
-        let log = Arc::new(Log::journaled(limits.keep()));
+        let log = Arc::new(Log::journaled(keep, Arc::clone(budget)));
         let heading = Heading {
             room: room.to_owned(),
             attributes: attributes.clone(),
@@ -200,8 +200,15 @@ impl Library {
     }
 
     /// The log of a room that is brought back, with somebody who writes it on.
-    pub(super) fn go_on(&self, found: Found, limits: &Limits, tell: &Arc<Notify>) -> Arc<Log> {
-        let log = Arc::new(Log::restored(limits.keep(), found.restored));
+    pub(super) fn go_on(
+        &self,
+        found: Found,
+        keep: Keep,
+        budget: &Arc<Budget>,
+        tell: &Arc<Notify>,
+    ) -> Arc<Log> {
+        let log = Log::restored(keep, Arc::clone(budget), found.restored);
+        let log = Arc::new(log);
         self.keep(&log, found.heading, Some(found.open), tell);
         log
     }

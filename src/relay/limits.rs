@@ -41,6 +41,9 @@ pub struct Limits {
     pub live_seconds: u64,
     /// Largest room, in bytes of its file.
     pub room_bytes: u64,
+    /// Bytes that all rooms may take together, superseded commands included. Recent rooms have a limit of
+    /// their own.
+    pub rooms_bytes: u64,
     /// Bytes of a room that are held in memory alone while its file cannot be written.
     pub unstored_bytes: usize,
 }
@@ -60,6 +63,7 @@ impl Default for Limits {
             live_bytes: 16 << 20,
             live_seconds: 30,
             room_bytes: 64 << 30,
+            rooms_bytes: 256 << 30,
             unstored_bytes: 1 << 30,
         }
     }

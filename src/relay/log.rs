@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -31,7 +31,7 @@ use crate::protocol::{Attributes, Run};
 /// Blocks that one read looks at, given or not, so that the lock is held for microseconds.
 const BATCH_BLOCKS: usize = 256;
 /// Bytes that one read gives at most, but for a single larger frame.
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_BYTES: usize = 256 << 10;
 /// Commands that wait to be written down take at most this much, about; more senders wait for.
 const STAGED_BYTES: usize = 8 << 20;
 /// What is written down in one go, but for a single larger frame.
@@ -57,6 +57,26 @@ pub(super) struct Keep {
     pub(super) unstored_bytes: usize,
 }
 
+/// What all rooms of a relay may take together.
+#[derive(Debug)]
+pub(super) struct Budget {
+    bytes: u64,
+    used: AtomicU64,
+}
+
+impl Budget {
+    pub(super) fn new(bytes: u64) -> Arc<Self> {
+        Arc::new(Self {
+            bytes,
+            used: AtomicU64::new(0),
+        })
+    }
+
+    fn has_place(&self, bytes: u64) -> bool {
+        self.used.load(Ordering::Relaxed).saturating_add(bytes) <= self.bytes
+    }
+}
+
 /// What the room's attributes say of its history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Figures {
@@ -77,6 +97,8 @@ pub(super) struct Lag {
 pub(super) enum Full {
     /// The room is as large as it may be.
     Room(u64),
+    /// All rooms together are as large as they may be.
+    Rooms(u64),
     /// The journal cannot be written, and too much is in memory alone.
     Memory(u64),
 }
@@ -114,6 +136,7 @@ pub(super) struct Log {
     /// Rings when there is something to write down. One waiter, so a stored permit is enough.
     work: Notify,
     keep: Keep,
+    budget: Arc<Budget>,
 }
 
 /// How the journal does, as far as it is worth telling.
@@ -128,6 +151,8 @@ pub(super) enum JournalNews {
 #[derive(Debug, Default)]
 struct Inner {
     blocks: VecDeque<Block>,
+    /// Of the budget.
+    taken: u64,
     /// Of all blocks.
     memory_bytes: usize,
     /// Of kept blocks that do not stand in the file.
@@ -184,11 +209,18 @@ pub(super) struct Restored {
     pub(super) index: Vec<(Seq, u64)>,
 }
 
+/// Whether there was more than one read gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum More {
+    Yes,
+    No,
+}
+
 /// What one read gave.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Read {
     /// Frames to send, in order, and where to read on.
-    Batch(Vec<Bytes>, Seq),
+    Batch(Vec<Bytes>, Seq, More),
     /// These are only in the file.
     Cold(Range<Seq>),
 }
@@ -204,32 +236,35 @@ pub(super) struct ColdPlace {
 
 impl Log {
     /// A log in memory.
-    pub(super) fn new(keep: Keep) -> Self {
+    pub(super) fn new(keep: Keep, budget: Arc<Budget>) -> Self {
         Self {
             inner: Mutex::default(),
             head: watch::Sender::new(Seq::default()),
             figures_changed: AtomicBool::new(false),
             work: Notify::new(),
             keep,
+            budget,
         }
     }
 
     /// A log whose commands are shown only when they stand in a file.
-    pub(super) fn journaled(keep: Keep) -> Self {
-        let log = Self::new(keep);
+    pub(super) fn journaled(keep: Keep, budget: Arc<Budget>) -> Self {
+        let log = Self::new(keep, budget);
         log.inner.lock().mode = Mode::Journal;
         log
     }
 
     /// A log that goes on with its file.
-    pub(super) fn restored(keep: Keep, restored: Restored) -> Self {
-        let log = Self::journaled(keep);
+    pub(super) fn restored(keep: Keep, budget: Arc<Budget>, restored: Restored) -> Self {
+        let log = Self::journaled(keep, budget);
+        log.budget.used.fetch_add(restored.bytes, Ordering::Relaxed);
         let mut inner = log.inner.lock();
         inner.next = restored.next;
         inner.published = restored.next;
         inner.stored = restored.next;
         inner.evicted = restored.next;
         inner.history = restored.history;
+        inner.taken = restored.bytes;
         inner.file = Some(Stored {
             file: restored.file,
             bytes: restored.bytes,
@@ -249,8 +284,16 @@ impl Log {
         let published = {
             let mut inner = self.inner.lock();
             inner.admit(self.keep, run.wire().len())?;
+            if !self.budget.has_place(run.wire().len() as u64) {
+                return Err(Full::Rooms(self.budget.bytes));
+            }
             let arrived_millis = unix_millis();
             for (kept, run) in block::parts(run) {
+                if kept {
+                    let bytes = run.wire().len() as u64;
+                    inner.taken += bytes;
+                    self.budget.used.fetch_add(bytes, Ordering::Relaxed);
+                }
                 let first = inner.next;
                 inner.push(Block {
                     first,
@@ -510,6 +553,13 @@ impl Log {
     }
 }
 
+impl Drop for Log {
+    fn drop(&mut self) {
+        let taken = self.inner.get_mut().taken;
+        self.budget.used.fetch_sub(taken, Ordering::Relaxed);
+    }
+}
+
 impl Stored {
     /// Where to begin to look for what stands from `cursor` on.
     fn place(&self, cursor: Seq) -> u64 {
@@ -587,13 +637,13 @@ impl Inner {
             .enumerate()
         {
             if looked_at >= BATCH_BLOCKS || bytes >= BATCH_BYTES {
-                return Read::Batch(given, block.first);
+                return Read::Batch(given, block.first, More::Yes);
             }
             let before = given.len();
             given.extend(pieces(block, &self.history));
             bytes += given.iter().skip(before).map(Bytes::len).sum::<usize>();
         }
-        Read::Batch(given, cursor.max(until))
+        Read::Batch(given, cursor.max(until), More::No)
     }
 
     /// Forgets the oldest blocks that stand in the file or are ephemeral, while there is too much or

@@ -13,6 +13,14 @@ const KEEP: Keep = Keep {
     unstored_bytes: 1 << 30,
 };
 
+fn log(keep: Keep) -> Log {
+    Log::new(keep, Budget::new(u64::MAX))
+}
+
+fn journaled(keep: Keep) -> Log {
+    Log::journaled(keep, Budget::new(u64::MAX))
+}
+
 fn card(id: u64) -> Arc<Card> {
     Arc::new(Card::new(PeerId(id), format!("10.0.0.1:{id}")))
 }
@@ -42,7 +50,7 @@ fn write_down(log: &Log) {
 
 fn batch(read: Read) -> (Vec<u8>, Seq) {
     match read {
-        Read::Batch(pieces, cursor) => (pieces.concat(), cursor),
+        Read::Batch(pieces, cursor, _) => (pieces.concat(), cursor),
         Read::Cold(range) => panic!("{range:?} are cold"),
     }
 }
@@ -78,7 +86,7 @@ fn wire<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Vec<u8> {
 
 #[test]
 fn a_merge_shortens_the_history_but_loses_nothing_live() {
-    let log = Log::new(KEEP);
+    let log = log(KEEP);
     let sent = [
         command(201, "Cube", "1"),
         command(201, "Cube", "22"),
@@ -99,7 +107,7 @@ fn a_merge_shortens_the_history_but_loses_nothing_live() {
 
 #[test]
 fn a_joiner_that_is_overtaken_by_a_merge_gets_the_newer_one_once() {
-    let log = Log::new(KEEP);
+    let log = log(KEEP);
     append(&log, 1, [command(140, "x", "")], Instant::now());
     append(&log, 1, [command(201, "Cube", "1")], Instant::now());
     let head = log.head();
@@ -115,7 +123,7 @@ fn a_joiner_that_is_overtaken_by_a_merge_gets_the_newer_one_once() {
 #[test]
 fn ephemeral_commands_are_forgotten_by_age_and_by_size() {
     let start = Instant::now();
-    let log = Log::new(Keep {
+    let log = log(Keep {
         bytes: 10 * (18 + block::BLOCK_BYTES),
         ..KEEP
     });
@@ -131,7 +139,7 @@ fn ephemeral_commands_are_forgotten_by_age_and_by_size() {
 
 #[test]
 fn superseded_commands_do_not_pile_up_in_memory() {
-    let log = Log::new(Keep {
+    let log = log(Keep {
         bytes: 10_000,
         ..KEEP
     });
@@ -156,7 +164,7 @@ fn superseded_commands_do_not_pile_up_in_memory() {
 
 #[test]
 fn nobody_sees_what_is_not_written_down() {
-    let log = Log::journaled(KEEP);
+    let log = journaled(KEEP);
     let (kept, live) = (command(140, "a", ""), Frame::new(Kind::FRAME, &[0; 4]));
     append(&log, 1, [live.clone()], Instant::now());
     assert_eq!(all_live(&log, Seq::default(), 2), wire([&live]));
@@ -190,7 +198,7 @@ fn nobody_sees_what_is_not_written_down() {
 
 #[test]
 fn what_is_written_down_leaves_memory() {
-    let log = Log::journaled(Keep {
+    let log = journaled(Keep {
         bytes: 1000,
         ..KEEP
     });
@@ -212,7 +220,7 @@ fn what_is_written_down_leaves_memory() {
 
 #[test]
 fn a_room_that_is_full_takes_nothing() {
-    let log = Log::new(Keep {
+    let log = log(Keep {
         room_bytes: 1000,
         unstored_bytes: 700,
         ..KEEP
@@ -229,6 +237,22 @@ fn a_room_that_is_full_takes_nothing() {
         Err(Full::Room(1000))
     );
     assert_eq!(log.figures().command_count, 1);
+}
+
+#[test]
+fn all_rooms_share_one_budget() {
+    let budget = Budget::new(1000);
+    let rooms = [(); 2].map(|()| Log::new(KEEP, Arc::clone(&budget)));
+    let large = || run([Frame::new(Kind(140), &[7; 600])]);
+    let live = || run([Frame::new(Kind::FRAME, &[7; 300])]);
+    let now = Instant::now();
+    let [a, b] = rooms;
+    assert!(a.append(&card(1), large(), now).is_ok());
+    assert!(a.append(&card(1), live(), now).is_ok());
+    assert_eq!(b.append(&card(1), large(), now), Err(Full::Rooms(1000)));
+    assert!(b.append(&card(1), live(), now).is_ok());
+    drop(a);
+    assert!(b.append(&card(1), large(), now).is_ok());
 }
 
 #[derive(Clone, Debug)]
@@ -285,8 +309,8 @@ proptest! {
     /// Against a naive model: the history is a plain list with the merge rule; each reader has a
     /// queue of its own.
     #[test]
-    fn cursors_see_what_queues_would(steps in steps(), journaled in any::<bool>()) {
-        let log = if journaled { Log::journaled(KEEP) } else { Log::new(KEEP) };
+    fn cursors_see_what_queues_would(steps in steps(), written_down in any::<bool>()) {
+        let log = if written_down { journaled(KEEP) } else { log(KEEP) };
         let mut history: Vec<Frame> = Vec::new();
         let mut readers: Vec<Reader> = Vec::new();
         for (number, step) in steps.into_iter().enumerate() {
@@ -332,10 +356,10 @@ proptest! {
                         reader.read_once(&log);
                     }
                 }
-                Step::WriteDown => if journaled { write_down(&log) },
+                Step::WriteDown => if written_down { write_down(&log) },
             }
         }
-        if journaled {
+        if written_down {
             write_down(&log);
         }
         for reader in &mut readers {

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use super::PeerId;
 use super::cold::Skip;
-use super::log::{Lag, Log, Read, Seq};
+use super::log::{Lag, Log, More, Read, Seq};
 use crate::protocol::RelayMessage;
 
 /// Somebody who leaves still gets what is left of the room if it is at most this much, so that the
@@ -63,8 +63,8 @@ pub(super) struct Member {
 pub(super) enum Taken {
     /// There are none for now.
     Nothing,
-    /// There may be more.
-    Some,
+    /// These, and perhaps more.
+    Some(More),
     /// The last of them was JOIN_ROOM: the history is all given.
     Entered,
     /// The next ones are only in the room's file.
@@ -122,11 +122,11 @@ impl Member {
         let Some(entering) = &mut self.entering else {
             return match self.log.live(self.cursor, self.id) {
                 Read::Cold(range) => self.cold(range, Skip::Own(self.id)),
-                Read::Batch(_, cursor) if cursor == self.cursor => Taken::Nothing,
-                Read::Batch(frames, cursor) => {
+                Read::Batch(_, cursor, _) if cursor == self.cursor => Taken::Nothing,
+                Read::Batch(frames, cursor, more) => {
                     self.cursor = cursor;
                     out.extend(frames);
-                    Taken::Some
+                    Taken::Some(more)
                 }
             };
         };
@@ -137,14 +137,14 @@ impl Member {
         let until = entering.replay_until;
         match self.log.replay(self.cursor, until) {
             Read::Cold(range) => return self.cold(range, Skip::Superseded),
-            Read::Batch(frames, cursor) => {
+            Read::Batch(frames, cursor, _) => {
                 let advanced = cursor != self.cursor;
                 self.cursor = cursor;
                 out.extend(frames);
                 if cursor < until {
                     // The rest is being written down, and nobody sees it before.
                     return if advanced {
-                        Taken::Some
+                        Taken::Some(More::Yes)
                     } else {
                         Taken::Nothing
                     };
@@ -177,7 +177,7 @@ impl Member {
             match self.take(&mut rest) {
                 Taken::Nothing => return Some(rest),
                 Taken::Cold(_) => return None,
-                Taken::Some | Taken::Entered => {}
+                Taken::Some(_) | Taken::Entered => {}
             }
             bytes += rest.iter().skip(counted).map(Bytes::len).sum::<usize>();
             if bytes > LEAVING_BYTES {
@@ -321,13 +321,10 @@ impl Outbox {
         self.bell.notified().await;
     }
 
-    /// Makes `bell` the one of the present room, with all that has rung so far seen.
+    /// Makes `bell` the one of the present room.
     pub(super) fn follow(&self, bell: &mut Option<LogBell>) {
-        let log = self.log();
-        match (&mut *bell, log) {
-            (Some((old, receiver)), Some(new)) if Arc::ptr_eq(old, &new) => {
-                receiver.mark_unchanged();
-            }
+        match (&*bell, self.log()) {
+            (Some((old, _)), Some(new)) if Arc::ptr_eq(old, &new) => {}
             (_, log) => *bell = log.map(|log| (Arc::clone(&log), log.bell())),
         }
     }

@@ -10,19 +10,23 @@ use std::time::Instant;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::PeerId;
 use super::card::Card;
 use super::cold::ColdError;
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Gathered};
 use super::hub::{Admission, Hub};
 use super::limits::DRAIN;
 use super::log::{Full, Log};
 use super::outbox::{Outbox, Reply};
-use crate::net::{FrameReader, ReadError, WriteError, write_frames};
+use crate::net::{FrameReader, Pulse, ReadError, WriteError, write_frames};
 use crate::protocol::{ClientMessage, Frame, FrameError, RelayMessage, Run};
+
+/// Bytes that one peer's commands are taken in of, before others get their turn.
+const TURN_BYTES: usize = 256 << 10;
 
 /// Why a connection ended.
 #[derive(Debug, Error)]
@@ -116,7 +120,7 @@ pub(super) async fn run<R, W>(
     shutdown: CancellationToken,
 ) where
     R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
+    W: AsyncWrite + Pulse + Unpin,
 {
     let admission = match hub.connect(address) {
         Ok(admission) => admission,
@@ -196,9 +200,12 @@ async fn read_loop<R: AsyncRead + Unpin>(
     let limits = hub.limits();
     let mut reader = FrameReader::new(io, limits.frames(), limits.patience());
     let mut log: Option<Arc<Log>> = None;
+    let mut taken = 0;
     loop {
         if let Some(commands) = reader.arrived_commands() {
-            card.count_in(commands.wire().len() as u64);
+            let bytes = commands.wire().len();
+            card.count_in(bytes as u64);
+            taken += bytes;
             let Some(log) = &log else {
                 hub.dropped(card.id, commands.frames());
                 continue;
@@ -207,6 +214,10 @@ async fn read_loop<R: AsyncRead + Unpin>(
                 return End::Full(full_words(full));
             }
             log.caught_up().await;
+            if taken >= TURN_BYTES {
+                taken = 0;
+                yield_now().await;
+            }
             continue;
         }
         match reader.arrived() {
@@ -241,6 +252,9 @@ fn full_words(full: Full) -> String {
         Full::Room(bytes) => format!(
             "The room is full: the server keeps {bytes} bytes of a room. Nothing more is taken in."
         ),
+        Full::Rooms(bytes) => format!(
+            "The server is full: it keeps {bytes} bytes of all rooms. Nothing more is taken in until rooms are closed."
+        ),
         Full::Memory(bytes) => format!(
             "The server cannot write rooms to its disk, and {bytes} bytes of this one are in its memory \
              already. Nothing more is taken in until its disk has space again."
@@ -255,7 +269,7 @@ fn control(hub: &Hub, id: PeerId, frame: &Frame) {
     }
 }
 
-async fn write_loop<W: AsyncWrite + Unpin>(
+async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
     io: &mut W,
     mut delivery: Delivery,
     hub: &Hub,
@@ -265,14 +279,20 @@ async fn write_loop<W: AsyncWrite + Unpin>(
     let patience = hub.limits().write_patience();
     let mut news = hub.bulletin.bell();
     let mut room = None;
+    outbox.follow(&mut room);
     let mut out = VecDeque::new();
     loop {
         // Mark the bells as seen, then look, then wait: what rings in between is not missed.
         news.mark_unchanged();
-        outbox.follow(&mut room);
+        if let Some((_, bell)) = &mut room {
+            bell.mark_unchanged();
+        }
         let closing = outbox.is_closing();
-        if delivery.gather(&mut out).await? {
+        let gathered = delivery.gather(&mut out).await?;
+        if !out.is_empty() {
             card.count_out(write_frames(io, &mut out, patience).await?);
+        }
+        if gathered == Gathered::Some {
             continue;
         }
         if closing {
@@ -287,9 +307,10 @@ async fn write_loop<W: AsyncWrite + Unpin>(
             }
         };
         tokio::select! {
-            () = outbox.changed() => {}
-            _ = news.changed() => {}
+            biased;
+            () = outbox.changed() => outbox.follow(&mut room),
             () = room_rings => {}
+            _ = news.changed() => {}
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Gathered};
 use super::hub::{Admission, Hub};
 use super::limits::Limits;
 use crate::protocol::{
@@ -71,7 +71,7 @@ impl Client {
     fn got(&mut self) -> Vec<Frame> {
         self.hub.tell(Instant::now());
         let mut out = VecDeque::new();
-        while at_once(self.delivery.gather(&mut out)).unwrap() {}
+        while at_once(self.delivery.gather(&mut out)).unwrap() == Gathered::Some {}
         let mut frames = Vec::new();
         for mut bytes in out {
             while !bytes.is_empty() {
@@ -627,7 +627,7 @@ fn one_who_was_only_listed_is_told_gone() {
     let b = Client::new(&hub, 2);
     a.say(ClientMessage::ListClients);
     let mut out = VecDeque::new();
-    while at_once(a.delivery.gather(&mut out)).unwrap() {}
+    while at_once(a.delivery.gather(&mut out)).unwrap() == Gathered::Some {}
     hub.disconnect(b.admission.card.id);
     assert_eq!(
         a.messages(),

@@ -118,7 +118,9 @@ impl Why {
         match error {
             WriteError::Io(_) if !answered => Self::ClosedEarly(target.clone()),
             WriteError::Io(error) => Self::Broke(target.clone(), io_words(error)),
-            WriteError::Stalled(_) => Self::Broke(target.clone(), error.to_string()),
+            WriteError::Stalled(_) | WriteError::Dead => {
+                Self::Broke(target.clone(), error.to_string())
+            }
         }
     }
 

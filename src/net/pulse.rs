@@ -1,0 +1,103 @@
+//! Whether the other end of a connection still answers at all.
+//!
+//! A quiet connection is asked by the system's keep-alive (see [`prepare`](super::prepare)). One that
+//! something is on its way to is not: the system sends it again, for a quarter of an hour. And a peer
+//! that takes nothing (a Blender that renders) is no dead one, as its system says so again and again.
+
+use std::time::Duration;
+
+use tokio::net::tcp::{OwnedWriteHalf, WriteHalf};
+
+/// A connection whose other end can be felt for.
+pub trait Pulse {
+    /// Whether the other end has left everything unanswered for so long, although it was asked several
+    /// times. `false` where the system does not tell.
+    fn is_dead(&self, patience: Duration) -> bool;
+}
+
+impl Pulse for WriteHalf<'_> {
+    fn is_dead(&self, patience: Duration) -> bool {
+        silence(self.as_ref()).is_some_and(|silence| silence >= patience)
+    }
+}
+
+impl Pulse for OwnedWriteHalf {
+    fn is_dead(&self, patience: Duration) -> bool {
+        silence(self.as_ref()).is_some_and(|silence| silence >= patience)
+    }
+}
+
+/// Both ends of it are in this process.
+#[cfg(test)]
+impl Pulse for tokio::io::DuplexStream {
+    fn is_dead(&self, _patience: Duration) -> bool {
+        false
+    }
+}
+
+/// A question may be on its way; this many in a row without an answer are no accident.
+#[cfg(target_os = "linux")]
+const UNANSWERED: u8 = 2;
+
+/// For how long the other end has answered nothing, if it was asked.
+#[cfg(target_os = "linux")]
+fn silence(stream: &tokio::net::TcpStream) -> Option<Duration> {
+    let told = info(stream)?;
+    // What is sent again, and what asks whether it takes anything by now.
+    let asked = told.tcpi_retransmits.max(told.tcpi_probes);
+    (asked >= UNANSWERED).then(|| Duration::from_millis(told.tcpi_last_ack_recv.into()))
+}
+
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "no library that we have asks this")]
+fn info(stream: &tokio::net::TcpStream) -> Option<libc::tcp_info> {
+    use std::mem::{size_of, zeroed};
+    use std::os::fd::AsRawFd;
+
+    // SAFETY: `tcp_info` is a C struct of integers, for which all bits zero is a value.
+    let mut told: libc::tcp_info = unsafe { zeroed() };
+    let mut length = libc::socklen_t::try_from(size_of::<libc::tcp_info>()).ok()?;
+    // SAFETY: the descriptor is open, as `stream` is borrowed; `told` and `length` are valid for writes
+    // for the whole call, and `length` says how large `told` is, which the system does not go beyond.
+    let answer = unsafe {
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut told).cast(),
+            &raw mut length,
+        )
+    };
+    (answer == 0).then_some(told)
+}
+
+/// Other systems give up sooner by themselves: Windows within half a minute.
+#[cfg(not(target_os = "linux"))]
+fn silence(_stream: &tokio::net::TcpStream) -> Option<Duration> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn somebody_who_takes_nothing_is_not_dead() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_deaf, served) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let mut stream = served.unwrap().0;
+        let (_, mut writer) = stream.split();
+        assert!(!writer.is_dead(Duration::ZERO));
+        let full = async { while writer.write_all(&[0; 1 << 16]).await.is_ok() {} };
+        assert!(
+            tokio::time::timeout(Duration::from_millis(500), full)
+                .await
+                .is_err(),
+            "it takes nothing any more"
+        );
+        assert!(!writer.is_dead(Duration::from_millis(400)));
+    }
+}
