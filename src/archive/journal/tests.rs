@@ -261,7 +261,7 @@ fn a_journal_opens_like_a_saved_copy() {
     let runs = [
         run(&[frame(140, 10), cube("1"), cube("22")]),
         run(&[cube("333")]),
-        run(&[large.clone()]),
+        run(std::slice::from_ref(&large)),
     ];
     let notes = [
         commands(0, 1, &runs[0]),
