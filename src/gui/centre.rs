@@ -121,7 +121,13 @@ fn session(
         room_bar::ui(ui, view, rooms.selected(view), actions, dialogs);
     });
     ui.advance_cursor_after_rect(area);
-    area.bottom() - progress_top
+    // People are only read, but recent rooms have buttons.
+    let clear_from = if people_height > 0.0 {
+        progress_top
+    } else {
+        recent_top
+    };
+    area.bottom() - clear_from
 }
 
 /// What the parts between the title and the bars take of the height there, in points. The table has the

@@ -28,12 +28,14 @@ fn fill(others: &Runtime, port: u16, room: &str) -> Client {
     })
 }
 
-/// The commands of a room, as somebody gets them who joins it.
+/// The commands of a room, as somebody gets them who joins it. What somebody has got is not lost.
 fn content(others: &Runtime, port: u16, room: &str) -> Vec<u8> {
     others.block_on(async {
         let mut blender = Client::hello((Ipv4Addr::LOCALHOST, port).into()).await;
         blender.enter(room).await;
-        let commands = blender.frames.iter().filter(|got| got.kind == 140);
+        let all = |blender: &Client| blender.commands().len() == COMMANDS;
+        blender.until("all commands", all).await;
+        let commands = blender.commands().into_iter();
         commands.map(|got| got.payload[0]).collect()
     })
 }
@@ -125,6 +127,7 @@ fn rooms_are_there_again_after_the_program_was_killed() {
     let _blenders = ["Shot 12", "Props"].map(|room| {
         let blender = fill(&others, port, room);
         window.until_row_says(room, FIGURES);
+        assert_eq!(content(&others, port, room), [0, 1, 2, 3, 4]);
         blender
     });
     window.kill();
