@@ -111,11 +111,15 @@ pub async fn host(
     hosting: Hosting,
     progress: &watch::Sender<Progress>,
 ) -> Result<Relay, RelayError> {
-    let Hosting { limits, keeping } = hosting;
+    let Hosting {
+        limits,
+        guests,
+        keeping,
+    } = hosting;
     let bound = bind(at, port)?;
     let relay = match keeping {
-        Some(keeping) => bound.start_keeping(limits, keeping, progress).await,
-        None => bound.start(limits),
+        Some(keeping) => bound.start_keeping(limits, guests, keeping, progress).await,
+        None => bound.start(limits, guests),
     };
     tracing::info!(port = relay.address().port(), "hosting");
     Ok(relay)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::relay::{Keeping, Limits};
+use crate::relay::{Guests, Keeping, Limits};
 
 pub use crate::protocol::DEFAULT_PORT;
 /// How many hosts are remembered.
@@ -35,6 +35,8 @@ pub struct Settings {
     pub relay: Limits,
     /// How the rooms that we host are kept.
     pub rooms: RoomKeeping,
+    /// Who may connect to it.
+    pub guests: Guests,
 }
 
 /// How the rooms that we host are kept.
@@ -68,6 +70,8 @@ impl Default for RoomKeeping {
 pub struct Hosting {
     /// How much anybody may ask of it.
     pub limits: Limits,
+    /// Who may connect to it.
+    pub guests: Guests,
     /// Where its rooms are kept; in memory only when not set.
     pub keeping: Option<Keeping>,
 }
@@ -84,6 +88,7 @@ impl Default for Settings {
             window: None,
             relay: Limits::default(),
             rooms: RoomKeeping::default(),
+            guests: Guests::default(),
         }
     }
 }
@@ -101,6 +106,7 @@ impl Settings {
         let folder = chosen.as_deref().or(folder).filter(|_| *keep);
         Hosting {
             limits: self.relay.clone(),
+            guests: self.guests.clone(),
             keeping: folder.map(|folder| Keeping {
                 folder: folder.to_owned(),
                 recent_for: Duration::from_secs(u64::from(*recent_days) * 24 * 60 * 60),
@@ -125,6 +131,7 @@ impl Settings {
             window: pick(&self.window, &base.window, there.window),
             relay: pick(&self.relay, &base.relay, there.relay),
             rooms: pick(&self.rooms, &base.rooms, there.rooms),
+            guests: pick(&self.guests, &base.guests, there.guests),
         }
     }
 }

@@ -17,6 +17,7 @@ use super::settings_file::SettingsFile;
 use super::signals::quit_signal;
 use super::view::{Level, View};
 use crate::net::raise_open_files;
+use crate::relay::Guests;
 
 /// How long the end may take: a relay drains in at most two seconds.
 const END_PATIENCE: Duration = Duration::from_secs(4);
@@ -67,6 +68,16 @@ impl Folders {
     pub fn settings(&self) -> (Settings, Option<String>) {
         let (settings, error) = SettingsFile::new(&self.config).load();
         (settings, error.map(|error| error.to_string()))
+    }
+
+    /// Keeps what the host has decided about who may connect; all else in the file stays as it is.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn keep_guests(&self, guests: Guests) -> io::Result<()> {
+        let file = SettingsFile::new(&self.config);
+        let settings = file.load().0;
+        file.save(&Settings { guests, ..settings })
     }
 }
 

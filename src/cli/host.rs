@@ -5,17 +5,24 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::json;
 
-use super::{Exit, HostArgs, print};
 use tokio::sync::watch;
 
-use crate::backend::{Hosting, host as start_relay, port_failure};
+use super::{Exit, HostArgs, commands, print};
+use crate::backend::{Folders, Hosting, Settings, host as start_relay, port_failure};
 use crate::net::{Bind, raise_open_files};
 use crate::protocol::DEFAULT_PORT;
 use crate::reach::{self, Address};
-use crate::relay::{Progress, Relay, recent_rooms};
+use crate::relay::{Guests, Progress, Relay, recent_rooms};
 
-/// Hosts until `quit` resolves.
-pub async fn host(args: &HostArgs, hosting: Hosting, quit: impl Future<Output = ()>) -> Exit {
+/// Hosts until `quit` resolves. What the host decides about guests is kept in `folders`, if there are
+/// any.
+pub async fn host(
+    args: &HostArgs,
+    settings: Settings,
+    folders: Option<&Folders>,
+    quit: impl Future<Output = ()>,
+) -> Exit {
+    let hosting = settings.hosting(folders.map(|folders| folders.rooms.as_path()));
     if !are_recent(&args.reopen, &hosting) {
         return Exit::NoRoom;
     }
@@ -60,7 +67,17 @@ pub async fn host(args: &HostArgs, hosting: Hosting, quit: impl Future<Output = 
     if show(args.json, port, &addresses).is_err() {
         return Exit::Failed;
     }
-    quit.await;
+    let keep = |guests: Guests| {
+        if let Some(Err(error)) = folders.map(|folders| folders.keep_guests(guests)) {
+            print::note(&format!(
+                "Your settings could not be kept, so this holds only as long as you host: {error}."
+            ));
+        }
+    };
+    tokio::select! {
+        () = quit => {}
+        () = commands::attend(&relay, args.json, keep) => {}
+    }
     print::note("Ending: everybody gets what is ready for them.");
     relay.stop().await;
     Exit::Done
@@ -137,5 +154,5 @@ fn show(as_json: bool, port: u16, addresses: &[Address]) -> io::Result<()> {
             address.kind.label()
         ))?;
     }
-    print::line("Press Ctrl-C to stop.")
+    print::line("Press Ctrl-C to stop, type help for what else you can do.")
 }

@@ -4,11 +4,13 @@
 //! everything else goes to standard error.
 
 mod args;
+mod commands;
 mod console;
 mod host;
 mod print;
 mod recent;
 mod rooms;
+mod stdin;
 mod watch;
 
 use std::process::ExitCode;
@@ -74,14 +76,13 @@ pub fn run(command: &Command) -> Exit {
             return Exit::Failed;
         }
     };
-    let rooms = folders.as_ref().map(|folders| folders.rooms.as_path());
-    let hosting = settings.hosting(rooms);
     let exit = runtime.block_on(async {
         match command {
-            Command::Host(args) => host(args, hosting, quit_signal()).await,
+            Command::Host(args) => host(args, settings, folders.as_ref(), quit_signal()).await,
             Command::Recent(args) => {
-                let folder = hosting.keeping.as_ref();
-                recent::recent(args, folder.map(|keeping| keeping.folder.as_path()))
+                let rooms = folders.as_ref().map(|folders| folders.rooms.as_path());
+                let keeping = settings.hosting(rooms).keeping;
+                recent::recent(args, keeping.map(|keeping| keeping.folder).as_deref())
             }
             Command::Rooms(args) => rooms::rooms(args, &settings).await,
             Command::Watch(args) => watch::watch(args, &settings, quit_signal()).await,

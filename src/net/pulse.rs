@@ -35,6 +35,13 @@ impl Pulse for tokio::io::DuplexStream {
     }
 }
 
+#[cfg(test)]
+impl<T> Pulse for tokio::io::WriteHalf<T> {
+    fn is_dead(&self, _patience: Duration) -> bool {
+        false
+    }
+}
+
 /// A question may be on its way; this many in a row without an answer are no accident.
 #[cfg(target_os = "linux")]
 const UNANSWERED: u8 = 2;

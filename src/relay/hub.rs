@@ -5,23 +5,28 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::PeerId;
+use super::attempts::Failed;
 use super::bulletin::{Bulletin, Piece};
 use super::card::Card;
+use super::door::Door;
+use super::guests::{Guests, Origin};
 use super::library::Library;
-use super::limits::{ERROR_TEXT_BYTES, Limits, ROOM_NAME_BYTES};
+use super::limits::{ERROR_TEXT_BYTES, LOG_LINES, Limits, ROOM_NAME_BYTES};
 use super::log::{Budget, Log};
 use super::outbox::{Member, Outbox, Reply};
+use super::pending::Pending;
 use super::restore::Found;
 use super::room::{Refusal, Room, awaits_scene, made_with, shown, update};
-use super::state::{Peer, State};
+use super::state::{Peer, State, not_written_down};
 use crate::protocol::{
     ANY_VERSION, Attributes, ClientMessage, JoinRequest, RelayMessage, attribute,
 };
@@ -31,9 +36,13 @@ use crate::protocol::{
 pub(super) struct Hub {
     /// Never held across an await; the hot path does without it. Outboxes, logs and the bulletin
     /// are locked under it.
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
     /// What everybody is told.
     pub(super) bulletin: Bulletin,
+    /// Who may connect. Locked under the state.
+    pub(super) door: Arc<Door>,
+    /// Bytes that wait for all peers.
+    pending: Arc<AtomicUsize>,
     /// Rings when something is to be told.
     changed: Arc<Notify>,
     limits: Limits,
@@ -50,13 +59,19 @@ pub(super) struct Admission {
     pub(super) outbox: Arc<Outbox>,
     /// From where on it is told news.
     pub(super) news_cursor: u64,
+    /// Resolves when the host ends the connection, with the last words.
+    pub(super) ended: oneshot::Receiver<String>,
+    /// The log does not tell of it.
+    pub(super) quiet: bool,
 }
 
 impl Hub {
-    pub(super) fn new(limits: Limits, library: Option<Library>) -> Self {
+    pub(super) fn new(limits: Limits, guests: Guests, library: Option<Library>) -> Self {
         Self {
             state: Mutex::default(),
             bulletin: Bulletin::new(),
+            door: Arc::new(Door::new(&limits, guests)),
+            pending: Arc::default(),
             changed: Arc::default(),
             budget: Budget::new(limits.rooms_bytes),
             limits,
@@ -68,17 +83,18 @@ impl Hub {
         &self.limits
     }
 
-    /// Lets a peer in and announces it.
+    /// Lets a peer in and announces it. `quiet`: the log does not tell of it.
     ///
     /// # Errors
-    /// When the relay is full.
-    pub(super) fn connect(&self, address: SocketAddr) -> Result<Admission, Refusal> {
+    /// When the relay is full, or the host has banned the address since it knocked.
+    pub(super) fn connect(&self, address: SocketAddr, quiet: bool) -> Result<Admission, Failed> {
         let mut state = self.state.lock();
+        // Under the lock: a ban is decided first, and then ends those who are here.
+        if let Some(why) = self.door.exclusion(address.ip()) {
+            return Err(why);
+        }
         if state.peers.len() >= self.limits.connections {
-            return Err(format!(
-                "This server is full: {} people are connected. Try again later.",
-                state.peers.len()
-            ));
+            return Err(Failed::Full(state.peers.len()));
         }
         let id = PeerId(state.next_peer);
         state.next_peer += 1;
@@ -88,11 +104,21 @@ impl Hub {
             .with_text(attribute::IP, &address.ip().to_string())
             .with_count(attribute::PORT, address.port().into())
             .with_text_or_null(attribute::ROOM, None);
-        let outbox = Arc::new(Outbox::new(self.limits.pending_bytes));
+        let share = state.shares.entry(address.ip().into()).or_default();
+        share.peers += 1;
+        let limits = self.limits.pending(address.ip().into());
+        let pending = Pending::new(
+            limits,
+            Arc::clone(&share.pending),
+            Arc::clone(&self.pending),
+        );
+        let outbox = Arc::new(Outbox::new(pending));
+        let (end, ended) = oneshot::channel();
         let card = Arc::new(Card::new(id, client_id));
         let peer = Peer {
             client_id: card.client_id.clone(),
             card: Arc::clone(&card),
+            ip: address.ip(),
             attributes,
             bytes: 0,
             room: None,
@@ -100,7 +126,8 @@ impl Hub {
             told: false,
             listed: false,
             errors: (0, 0),
-            log_lines: 0,
+            log_lines: if quiet { LOG_LINES } else { 0 },
+            end: Some(end),
         };
         state.peers.insert(id, peer);
         state.changed_clients.entry(id).or_default();
@@ -111,6 +138,8 @@ impl Hub {
             card,
             outbox,
             news_cursor,
+            ended,
+            quiet,
         })
     }
 
@@ -121,6 +150,7 @@ impl Hub {
         state.changed_clients.remove(&id);
         if let Some(peer) = state.peers.remove(&id) {
             state.clients_bytes -= peer.bytes;
+            state.forget_share(&peer);
             if peer.told || peer.listed {
                 state.gone_clients.push(peer.client_id);
             }
@@ -131,8 +161,12 @@ impl Hub {
 
     /// Does what a peer asks. What it gets for it is in its outbox afterwards.
     pub(super) fn handle(&self, id: PeerId, message: ClientMessage) {
+        let joins = matches!(message, ClientMessage::JoinRoom(_));
         let mut state = self.state.lock();
         if let Err(refusal) = self.apply(&mut state, id, message) {
+            if let Some(peer) = state.peers.get(&id).filter(|_| joins) {
+                self.door.record(peer.ip, Failed::Refused(refusal.clone()));
+            }
             state.refuse(id, refusal);
         }
         drop(state);
@@ -145,6 +179,12 @@ impl Hub {
         let mut state = self.state.lock();
         if let Some(room) = state.peers.get(&id).and_then(|peer| peer.room.clone()) {
             state.move_client(id, Some(&room));
+            // Not before: a client takes an error on its way in for a no.
+            let trouble = state.rooms.get(&room).and_then(|room| room.log.trouble());
+            if let Some(why) = trouble {
+                let text = not_written_down(&room, &why);
+                state.reply(id, &RelayMessage::SendError(text));
+            }
         }
         drop(state);
         self.changed.notify_one();
@@ -247,8 +287,9 @@ impl Hub {
         let brings_scene = request.blender_version != ANY_VERSION
             && peer.attributes.raw(attribute::USER_NAME).is_some();
         let outbox = Arc::clone(&peer.outbox);
+        let maker = Origin::from(peer.ip);
         let Some(room) = state.rooms.get_mut(name) else {
-            let room = self.make_room(state, id, request)?;
+            let room = self.make_room(state, id, maker, request)?;
             state.rooms_bytes += room.bytes;
             let log = Arc::clone(&room.log);
             state.rooms.insert(name.to_owned(), room);
@@ -298,7 +339,13 @@ impl Hub {
         Ok(())
     }
 
-    fn make_room(&self, state: &State, id: PeerId, request: &JoinRequest) -> Result<Room, Refusal> {
+    fn make_room(
+        &self,
+        state: &State,
+        id: PeerId,
+        maker: Origin,
+        request: &JoinRequest,
+    ) -> Result<Room, Refusal> {
         let name = request.room.as_str();
         if name.trim().is_empty() {
             return Err("A room needs a name.".to_owned());
@@ -310,6 +357,15 @@ impl Hub {
             ));
         }
         self.has_place(state)?;
+        let theirs = |room: &&Room| room.maker == Some(maker);
+        if !self.limits.spares(maker)
+            && state.rooms.values().filter(theirs).count() >= self.limits.rooms_per_address
+        {
+            return Err(format!(
+                "{} rooms were made from your address already. Delete one first.",
+                self.limits.rooms_per_address
+            ));
+        }
         let mut attributes = made_with(request).with_flag(attribute::KEEP_OPEN, false);
         if request.blender_version == ANY_VERSION {
             attributes.update(awaits_scene(true));
@@ -334,6 +390,7 @@ impl Hub {
             bytes,
             log,
             members: BTreeSet::from([id]),
+            maker: Some(maker),
             joinable: false,
             keep_open: false,
             filler: None,
@@ -351,14 +408,18 @@ impl Hub {
             return Ok(());
         };
         let new = new.without(&attribute::OF_CLIENTS);
+        let origin = Origin::from(peer.ip);
+        let share = state.shares.entry(origin).or_default();
         let others = state.clients_bytes - peer.bytes;
-        let allowed = self.limits.attributes_of_one(others);
+        let from_there = share.attributes_bytes - peer.bytes;
+        let allowed = self.limits.attributes_of_client(origin, from_there, others);
         let changed = update(&mut peer.attributes, new, allowed)?;
         peer.bytes = peer.attributes.size_bytes();
         if changed.raw(attribute::USER_NAME).is_some() {
             peer.card.rename(peer.attributes.text(attribute::USER_NAME));
         }
         state.clients_bytes = others + peer.bytes;
+        share.attributes_bytes = from_there + peer.bytes;
         state.client_changed(id, &changed);
         Ok(())
     }

@@ -119,7 +119,11 @@ impl Keeper {
                     }
                 }
                 Err(error) => {
-                    if log.fails(&cause(&error)) {
+                    let error = match error {
+                        ArchiveError::Write(error) | ArchiveError::Open(error) => error.to_string(),
+                        error => error.to_string(),
+                    };
+                    if log.fails(&error) {
                         tracing::error!(
                             room = pen.heading.room,
                             "the room is not written down: {error}"
@@ -138,11 +142,6 @@ impl Keeper {
             }
         }
     }
-}
-
-/// What the system said, where it is that: what else stands in the sentence is about saving a copy.
-fn cause(error: &ArchiveError) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 fn log_bad_end(error: &tokio::task::JoinError) {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::guests::Origin;
 use super::log::Keep;
+use super::pending::PendingLimits;
 use crate::net::Patience;
 use crate::protocol::FrameLimits;
 
@@ -19,14 +21,29 @@ pub struct Limits {
     pub control_bytes: u64,
     /// Connections at the same time.
     pub connections: usize,
+    /// Connections at the same time from one address; from one network (64 bits) of IPv6.
+    pub connections_per_address: usize,
+    /// Connections a second from one address, once as many as may be there at the same time have come.
+    pub connects_a_second: u32,
     /// Rooms at the same time.
     pub rooms: usize,
+    /// Rooms at the same time that were made from one address.
+    pub rooms_per_address: usize,
+    /// Messages a second of one peer that are no room commands, once five seconds' worth have come at
+    /// once. Those beyond wait, and so does all that the peer sends after them.
+    pub control_messages_a_second: u32,
     /// Bytes of memory, about, that answers may take which wait for one peer to read them. More ends
     /// its connection. A room's history is not counted: it waits in the room, once for all.
     pub pending_bytes: usize,
+    /// The same for all peers of one address.
+    pub pending_bytes_per_address: usize,
+    /// The same for all peers. Who then has left more than 64 KiB unread and asks for more is closed.
+    pub pending_bytes_of_all: usize,
     /// Bytes of memory that the attributes of one client or room may take, about. All clients
     /// together, and all rooms, get a quarter of `control_bytes`, as a list of them is one message.
     pub attributes_bytes: usize,
+    /// Bytes of memory that the attributes of all clients of one address may take, about.
+    pub attributes_bytes_per_address: usize,
     /// Seconds from connecting to the first whole message.
     pub handshake_seconds: u64,
     /// Seconds that a peer may stop in the middle of a message.
@@ -34,6 +51,11 @@ pub struct Limits {
     /// Seconds that a peer may take nothing at all of what waits for it. A Blender that renders does
     /// not read, so this is long.
     pub write_seconds: u64,
+    /// Seconds that a new address waits for the host to let it in, where the host is asked.
+    pub ask_seconds: u64,
+    /// This computer (127.0.0.0/8 and ::1) is the host's own: none of what is bounded by address is
+    /// for it, the host is not asked about it, and it cannot be banned.
+    pub spare_this_computer: bool,
     /// Bytes of memory that a room may take, about, for commands that are live only or stand in its file
     /// as well. They are there for members who are a little behind.
     pub live_bytes: usize,
@@ -54,12 +76,24 @@ impl Default for Limits {
             command_bytes: FrameLimits::DEFAULT.command_bytes,
             control_bytes: FrameLimits::DEFAULT.control_bytes,
             connections: 4096,
+            // A studio behind one router, and all of it may come back at once.
+            connections_per_address: 256,
+            // Nobody starts programs faster, and each newcomer is told to everybody.
+            connects_a_second: 20,
             rooms: 1024,
+            rooms_per_address: 64,
+            // An artist at work sends ten or twenty.
+            control_messages_a_second: 2000,
             pending_bytes: 16 << 20,
+            pending_bytes_per_address: 64 << 20,
+            pending_bytes_of_all: 256 << 20,
             attributes_bytes: 512 << 10,
+            attributes_bytes_per_address: 1 << 20,
             handshake_seconds: 20,
             stall_seconds: 60,
             write_seconds: 30 * 60,
+            ask_seconds: 10 * 60,
+            spare_this_computer: true,
             live_bytes: 16 << 20,
             live_seconds: 30,
             room_bytes: 64 << 30,
@@ -105,6 +139,39 @@ impl Limits {
             room_bytes: self.room_bytes,
             unstored_bytes: self.unstored_bytes,
         }
+    }
+
+    /// The same for a client, while those of the others of its origin take `from_there`.
+    pub(super) fn attributes_of_client(
+        &self,
+        origin: Origin,
+        from_there: usize,
+        others: usize,
+    ) -> usize {
+        let allowed = self.attributes_of_one(others);
+        if self.spares(origin) {
+            return allowed;
+        }
+        let left = self.attributes_bytes_per_address.saturating_sub(from_there);
+        allowed.min(left.max(FAIR_SHARE_BYTES))
+    }
+
+    /// What may wait for a peer, and for all others with it.
+    pub(super) fn pending(&self, origin: Origin) -> PendingLimits {
+        PendingLimits {
+            of_one: self.pending_bytes,
+            of_address: if self.spares(origin) {
+                usize::MAX
+            } else {
+                self.pending_bytes_per_address
+            },
+            of_all: self.pending_bytes_of_all,
+        }
+    }
+
+    /// Whether what is bounded by address is not for this one.
+    pub(super) fn spares(&self, origin: Origin) -> bool {
+        self.spare_this_computer && origin.is_this_computer()
     }
 
     pub(super) fn frames(&self) -> FrameLimits {

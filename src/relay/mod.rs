@@ -13,23 +13,37 @@
 //! - `delivery.rs`, `Delivery`: from these three to the next bytes for one peer.
 //! - `directory.rs`: figures for the host.
 //! - `peer.rs`: one connection, a read loop and a write loop. `serve.rs`: the listener.
+//! - `gate.rs`, `Gate`: who may connect. `guests.rs`: what the host has decided about that,
+//!   `attempts.rs`: who could not. `door.rs`: all three behind a lock; `entrance.rs`: from an accepted
+//!   connection to a peer; `controls.rs`: what the host can do.
+//! - `pace.rs`: how often something may happen. `pending.rs`: how much may wait to be read.
 //!
-//! Lock order: hub, then outbox, then log or bulletin. The hot path, a room command, takes only the
-//! log's.
+//! Lock order: hub, then outbox or door, then log or bulletin. The hot path, a room command, takes only
+//! the log's.
 
+mod attempts;
 mod block;
 mod bulletin;
 mod card;
 mod cold;
+mod controls;
 mod delivery;
 mod directory;
+mod door;
+mod entrance;
+mod gate;
+#[cfg(test)]
+mod gate_tests;
+mod guests;
 mod hub;
 mod keeper;
 mod library;
 mod limits;
 mod log;
 mod outbox;
+mod pace;
 mod peer;
+mod pending;
 mod restore;
 mod room;
 #[cfg(test)]
@@ -38,7 +52,11 @@ mod serve;
 mod shelf;
 mod state;
 
+pub use attempts::{Attempt, Failed};
+pub use controls::Person;
 pub use directory::{Directory, PeerFigures, RecentRooms, RoomFigures};
+pub use gate::{GuestError, Waiting};
+pub use guests::{Ban, Guests, Origin};
 pub use library::Progress;
 pub use limits::Limits;
 pub use serve::{Bound, Relay, RelayError, bind};

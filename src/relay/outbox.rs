@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use super::PeerId;
 use super::cold::Skip;
 use super::log::{Lag, Log, More, Read, Seq};
+use super::pending::Pending;
 use crate::protocol::RelayMessage;
 
 /// Somebody who leaves still gets what is left of the room if it is at most this much, so that the
@@ -196,13 +197,12 @@ pub(super) struct Outbox {
     /// Rings when something was put in, or the member's place changed. One waiter, the peer's write
     /// loop, so a stored permit is enough.
     bell: Notify,
-    pending_limit: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     replies: VecDeque<Reply>,
-    waiting_bytes: usize,
+    pending: Pending,
     member: Option<Member>,
     /// How often the peer has entered a room.
     entries: u64,
@@ -211,7 +211,7 @@ struct State {
 
 impl State {
     fn push(&mut self, reply: Reply) {
-        self.waiting_bytes += reply.waiting_bytes();
+        self.pending.add(reply.waiting_bytes());
         self.replies.push_back(reply);
     }
 }
@@ -220,11 +220,16 @@ impl State {
 pub(super) type LogBell = (Arc<Log>, watch::Receiver<Seq>);
 
 impl Outbox {
-    pub(super) fn new(pending_limit: usize) -> Self {
+    pub(super) fn new(pending: Pending) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                replies: VecDeque::new(),
+                pending,
+                member: None,
+                entries: 0,
+                closing: false,
+            }),
             bell: Notify::new(),
-            pending_limit,
         }
     }
 
@@ -234,9 +239,9 @@ impl Outbox {
         self.bell.notify_one();
     }
 
-    /// Whether more waits than the peer is allowed to leave lying.
-    pub(super) fn is_overfull(&self) -> bool {
-        self.state.lock().waiting_bytes > self.pending_limit
+    /// The limit, in bytes, that is exceeded by what waits and that the peer is to blame for.
+    pub(super) fn exceeds(&self) -> Option<usize> {
+        self.state.lock().pending.exceeds()
     }
 
     /// Gives the peer a place in a room.
@@ -288,7 +293,7 @@ impl Outbox {
     pub(super) fn take_reply(&self) -> Option<Reply> {
         let mut state = self.state.lock();
         let reply = state.replies.pop_front()?;
-        state.waiting_bytes -= reply.waiting_bytes();
+        state.pending.remove(reply.waiting_bytes());
         Some(reply)
     }
 

@@ -11,10 +11,11 @@ use std::time::Instant;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::PeerId;
+use super::attempts::Failed;
 use super::card::Card;
 use super::cold::ColdError;
 use super::delivery::{Delivery, Gathered};
@@ -22,11 +23,15 @@ use super::hub::{Admission, Hub};
 use super::limits::DRAIN;
 use super::log::{Full, Log};
 use super::outbox::{Outbox, Reply};
+use super::pace::MessagePace;
 use crate::net::{FrameReader, Pulse, ReadError, WriteError, write_frames};
 use crate::protocol::{ClientMessage, Frame, FrameError, RelayMessage, Run};
 
 /// Bytes that one peer's commands are taken in of, before others get their turn.
 const TURN_BYTES: usize = 256 << 10;
+
+/// What everybody is told when the relay ends.
+pub(super) const CLOSING: &str = "The server is closing.";
 
 /// Why a connection ended.
 #[derive(Debug, Error)]
@@ -39,8 +44,11 @@ enum End {
     Read(#[from] ReadError),
     #[error(transparent)]
     Write(#[from] WriteError),
-    #[error("it asked for more than {0} bytes of answers without reading them")]
+    #[error("it asked for answers without reading them, and more than {0} bytes wait")]
     Overfull(usize),
+    /// With its last words.
+    #[error("the host ended it, with the words: {0}")]
+    Host(String),
     #[error("{0}")]
     Full(String),
     #[error("its room could not be read: {0}")]
@@ -70,7 +78,7 @@ impl End {
     /// here as a reset.
     fn is_ordinary(&self) -> bool {
         match self {
-            Self::Closed | Self::Shutdown => true,
+            Self::Closed | Self::Shutdown | Self::Host(_) => true,
             Self::Read(ReadError::Io(error)) | Self::Write(WriteError::Io(error)) => {
                 matches!(
                     error.kind(),
@@ -91,11 +99,32 @@ impl End {
             ) => {
                 return None;
             }
-            Self::Shutdown => "The server is closing.".to_owned(),
+            Self::Shutdown => CLOSING.to_owned(),
+            Self::Host(words) => words.clone(),
             Self::Full(why) => why.clone(),
             Self::Read(error) => format!("The server closed the connection: {error}."),
         };
         Some(Reply::message(&RelayMessage::SendError(text)))
+    }
+
+    /// What the host is to know of it, if this is an attempt that failed.
+    fn failed(&self) -> Option<Failed> {
+        Some(match self {
+            Self::Read(ReadError::Frame(FrameError::NotMixer(foreign))) => {
+                Failed::Foreign(*foreign)
+            }
+            Self::Read(ReadError::Silent(patience)) => Failed::Silent(patience.as_secs()),
+            Self::Read(ReadError::Frame(_) | ReadError::Stalled(_)) | Self::Overfull(_) => {
+                Failed::CutOff(self.to_string())
+            }
+            Self::Read(ReadError::Io(_) | ReadError::Truncated)
+            | Self::Write(_)
+            | Self::Full(_)
+            | Self::Cold(_)
+            | Self::Closed
+            | Self::Shutdown
+            | Self::Host(_) => return None,
+        })
     }
 }
 
@@ -116,27 +145,25 @@ pub(super) async fn run<R, W>(
     mut reader: R,
     mut writer: W,
     address: SocketAddr,
+    admission: Admission,
     hub: Arc<Hub>,
     shutdown: CancellationToken,
 ) where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Pulse + Unpin,
 {
-    let admission = match hub.connect(address) {
-        Ok(admission) => admission,
-        Err(refusal) => {
-            tracing::warn!("refused: {refusal}");
-            let mut last = VecDeque::from([RelayMessage::SendError(refusal).encode().into_wire()]);
-            // If even this cannot be said, there is nobody to tell.
-            let _told = write_frames(&mut writer, &mut last, DRAIN).await;
-            linger(&mut reader, &mut writer).await;
-            return;
-        }
-    };
     let delivery = Delivery::new(Arc::clone(&hub), &admission);
-    let Admission { card, outbox, .. } = admission;
+    let Admission {
+        card,
+        outbox,
+        quiet,
+        mut ended,
+        ..
+    } = admission;
     let id = card.id;
-    tracing::info!(client = card.client_id, "connected");
+    if !quiet {
+        tracing::info!(client = card.client_id, "connected");
+    }
     let presence = Presence {
         hub: Arc::clone(&hub),
         id,
@@ -149,6 +176,7 @@ pub(super) async fn run<R, W>(
             let end = tokio::select! {
                 end = &mut reading => end,
                 () = shutdown.cancelled() => End::Shutdown,
+                Ok(words) = &mut ended => End::Host(words),
                 written = &mut writing => written.map_or_else(End::from, |()| End::Closed),
             };
             if matches!(end, End::Write(WriteError::Io(_))) {
@@ -159,7 +187,12 @@ pub(super) async fn run<R, W>(
         };
         // The others hear of it at once, however long the last words take.
         drop(presence);
-        if end.is_ordinary() {
+        if let Some(failed) = end.failed() {
+            hub.door.record(address.ip(), failed);
+        }
+        if quiet {
+            tracing::debug!("disconnected: {end}");
+        } else if end.is_ordinary() {
             tracing::info!("disconnected: {end}");
         } else {
             tracing::warn!("disconnected: {end}");
@@ -179,7 +212,10 @@ pub(super) async fn run<R, W>(
 
 /// Closes our side, and takes what the other end still sends for a moment: closing with unread bytes
 /// would make the system throw away the last words on their way.
-async fn linger<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(reader: &mut R, writer: &mut W) {
+pub(super) async fn linger<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    reader: &mut R,
+    writer: &mut W,
+) {
     let closing = async {
         writer.shutdown().await?;
         let mut sink = [0; 4096];
@@ -201,6 +237,7 @@ async fn read_loop<R: AsyncRead + Unpin>(
     let mut reader = FrameReader::new(io, limits.frames(), limits.patience());
     let mut log: Option<Arc<Log>> = None;
     let mut taken = 0;
+    let mut pace = MessagePace::new(limits.control_messages_a_second, Instant::now());
     loop {
         if let Some(commands) = reader.arrived_commands() {
             let bytes = commands.wire().len();
@@ -223,10 +260,16 @@ async fn read_loop<R: AsyncRead + Unpin>(
         match reader.arrived() {
             Ok(Some(frame)) => {
                 card.count_in(frame.wire_len() as u64);
+                if let Some(late) = pace.count(frame.kind(), Instant::now()) {
+                    if late.first {
+                        hub.refuse(card.id, too_fast(limits.control_messages_a_second));
+                    }
+                    sleep(late.wait).await;
+                }
                 control(hub, card.id, &frame);
                 log = outbox.log();
-                if outbox.is_overfull() {
-                    return End::Overfull(limits.pending_bytes);
+                if let Some(limit) = outbox.exceeds() {
+                    return End::Overfull(limit);
                 }
             }
             Err(error) => return ReadError::from(error).into(),
@@ -260,6 +303,12 @@ fn full_words(full: Full) -> String {
              already. Nothing more is taken in until its disk has space again."
         ),
     }
+}
+
+fn too_fast(a_second: u32) -> String {
+    format!(
+        "You send more than {a_second} messages a second. What you send waits: nothing of it is lost."
+    )
 }
 
 fn control(hub: &Hub, id: PeerId, frame: &Frame) {

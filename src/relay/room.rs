@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::PeerId;
+use super::guests::Origin;
 use super::limits::ROOM_NAME_BYTES;
 use super::log::{Fate, Figures, Log};
 use crate::protocol::{ANY_VERSION, Attributes, EMPTY_COMMANDS, JoinRequest, attribute};
@@ -19,6 +20,8 @@ pub(super) struct Room {
     pub(super) bytes: usize,
     pub(super) log: Arc<Log>,
     pub(super) members: BTreeSet<PeerId>,
+    /// From where it was made.
+    pub(super) maker: Option<Origin>,
     pub(super) joinable: bool,
     pub(super) keep_open: bool,
     /// Who is bringing a scene into a room that was made without one.
@@ -42,6 +45,7 @@ impl Room {
             attributes,
             log,
             members: BTreeSet::new(),
+            maker: None,
             joinable: true,
             keep_open: true,
             filler: None,
@@ -51,7 +55,8 @@ impl Room {
 
     /// What becomes of its file when it ends.
     pub(super) fn fate(&self) -> Fate {
-        if self.joinable && self.log.figures().command_count > EMPTY_COMMANDS {
+        let empty = self.is_vacant() || self.log.figures().command_count == 0;
+        if self.joinable && !empty {
             Fate::Recent
         } else {
             Fate::Discard

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use super::attempts::Failed;
 use super::delivery::{Delivery, Gathered};
+use super::guests::Guests;
 use super::hub::{Admission, Hub};
 use super::limits::Limits;
 use crate::protocol::{
@@ -32,7 +34,7 @@ struct Client {
 
 impl Client {
     fn new(hub: &Arc<Hub>, port: u16) -> Self {
-        let admission = hub.connect(([127, 0, 0, 1], port).into()).unwrap();
+        let admission = hub.connect(([127, 0, 0, 1], port).into(), false).unwrap();
         let delivery = Delivery::new(Arc::clone(hub), &admission);
         Self {
             hub: Arc::clone(hub),
@@ -121,7 +123,11 @@ fn join(room: &str, blender_version: &str) -> ClientMessage {
 }
 
 fn hub() -> Arc<Hub> {
-    Arc::new(Hub::new(Limits::default(), None))
+    hub_with(Limits::default())
+}
+
+fn hub_with(limits: Limits) -> Arc<Hub> {
+    Arc::new(Hub::new(limits, Guests::default(), None))
 }
 
 fn named(text: &str) -> NamedAttributes {
@@ -221,13 +227,10 @@ fn values_that_are_not_json_survive() {
 
 #[test]
 fn too_many_attributes_are_refused_and_the_old_stay() {
-    let hub = Arc::new(Hub::new(
-        Limits {
-            attributes_bytes: 1000,
-            ..Limits::default()
-        },
-        None,
-    ));
+    let hub = hub_with(Limits {
+        attributes_bytes: 1000,
+        ..Limits::default()
+    });
     let mut a = Client::new(&hub, 1);
     a.set(r#"{"x": 1}"#);
     a.got();
@@ -378,13 +381,10 @@ fn a_maker_who_vanishes_before_the_content_ends_the_room_even_if_kept_open() {
 
 #[test]
 fn what_cannot_be_done_is_said() {
-    let hub = Arc::new(Hub::new(
-        Limits {
-            rooms: 1,
-            ..Limits::default()
-        },
-        None,
-    ));
+    let hub = hub_with(Limits {
+        rooms: 1,
+        ..Limits::default()
+    });
     let mut a = Client::new(&hub, 1);
     let set = || Attributes::parse(r#"{"x": 1}"#).unwrap();
     for (message, words) in [
@@ -459,13 +459,10 @@ fn room_attributes_are_told_and_the_relays_own_win() {
 
 #[test]
 fn one_who_missed_too_much_gets_the_lists_instead() {
-    let hub = Arc::new(Hub::new(
-        Limits {
-            attributes_bytes: 4 << 20,
-            ..Limits::default()
-        },
-        None,
-    ));
+    let hub = hub_with(Limits {
+        attributes_bytes: 4 << 20,
+        ..Limits::default()
+    });
     let (mut a, b) = (Client::new(&hub, 1), Client::new(&hub, 2));
     let c = Client::new(&hub, 3);
     a.got();
@@ -490,19 +487,13 @@ fn one_who_missed_too_much_gets_the_lists_instead() {
 
 #[test]
 fn a_full_relay_says_so() {
-    let hub = Arc::new(Hub::new(
-        Limits {
-            connections: 1,
-            ..Limits::default()
-        },
-        None,
-    ));
+    let hub = hub_with(Limits {
+        connections: 1,
+        ..Limits::default()
+    });
     let _a = Client::new(&hub, 1);
-    assert!(
-        hub.connect(([127, 0, 0, 1], 2).into())
-            .unwrap_err()
-            .contains("full")
-    );
+    let refused = hub.connect(([127, 0, 0, 1], 2).into(), false).unwrap_err();
+    assert_eq!(refused, Failed::Full(1));
 }
 
 fn sceneless(room: &str) -> ClientMessage {

@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use super::entrance;
+use super::guests::Guests;
 use super::hub::Hub;
 use super::library::{Library, Progress, Revived};
 use super::limits::{DRAIN, Limits, TELL_EVERY};
-use super::peer;
 use super::shelf::Keeping;
 use crate::net::{Bind, canonical, listen, prepare};
 
@@ -73,10 +74,11 @@ impl Bound {
         self.address
     }
 
-    /// Starts a relay whose rooms live in memory, and end with it.
+    /// Starts a relay whose rooms live in memory, and end with it. `guests`: what the host has decided
+    /// before about who may connect.
     #[must_use]
-    pub fn start(self, limits: Limits) -> Relay {
-        self.run(Arc::new(Hub::new(limits, None)), Revived::default())
+    pub fn start(self, limits: Limits, guests: Guests) -> Relay {
+        self.run(Arc::new(Hub::new(limits, guests, None)), Revived::default())
     }
 
     /// Brings the rooms back that were alive when the last relay there was killed, then starts. Who
@@ -88,12 +90,13 @@ impl Bound {
     pub async fn start_keeping(
         self,
         limits: Limits,
+        guests: Guests,
         keeping: Keeping,
         progress: &watch::Sender<Progress>,
     ) -> Relay {
         match Library::open(keeping).await {
             Ok(library) => {
-                let hub = Arc::new(Hub::new(limits, Some(library.clone())));
+                let hub = Arc::new(Hub::new(limits, guests, Some(library.clone())));
                 let revived = library.revive_all(&hub, progress).await;
                 self.run(hub, revived)
             }
@@ -103,7 +106,7 @@ impl Bound {
                     trouble: Some(why),
                     ..Revived::default()
                 };
-                self.run(Arc::new(Hub::new(limits, None)), revived)
+                self.run(Arc::new(Hub::new(limits, guests, None)), revived)
             }
         }
     }
@@ -196,6 +199,9 @@ async fn accept(
                 continue;
             }
         };
+        let Some(visit) = hub.door.knock(address) else {
+            continue;
+        };
         let (hub, shutdown) = (Arc::clone(&hub), shutdown.clone());
         let serve = async move {
             if let Err(error) = prepare(&stream) {
@@ -203,7 +209,7 @@ async fn accept(
                 return;
             }
             let (reader, writer) = stream.split();
-            peer::run(reader, writer, address, hub, shutdown).await;
+            entrance::serve(reader, writer, visit, hub, shutdown).await;
         };
         tasks.spawn(serve.instrument(tracing::info_span!("peer", %address)));
     }

@@ -1,10 +1,16 @@
 //! Everybody and every room, and what of them is still to be told. Always behind the hub's lock.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use tokio::sync::oneshot;
 
 use super::PeerId;
 use super::card::Card;
+use super::guests::Origin;
 use super::limits::{ERRORS_A_TELLING, LOG_LINES};
 use super::log::{JournalNews, Log};
 use super::outbox::{Member, Outbox, Reply};
@@ -21,6 +27,8 @@ pub(super) struct State {
     /// What the attributes that clients and rooms were given take.
     pub(super) clients_bytes: usize,
     pub(super) rooms_bytes: usize,
+    /// What the peers of one origin take together; none where there are none.
+    pub(super) shares: HashMap<Origin, Share>,
     /// Gone since the last telling, and known to others.
     pub(super) gone_clients: Vec<String>,
     /// Gone since the last telling.
@@ -30,10 +38,21 @@ pub(super) struct State {
     pub(super) changed_rooms: HashMap<String, BTreeSet<String>>,
 }
 
+/// What the peers of one origin take together.
+#[derive(Debug, Default)]
+pub(super) struct Share {
+    pub(super) peers: usize,
+    /// What the attributes that they were given take.
+    pub(super) attributes_bytes: usize,
+    /// What waits for them to read it.
+    pub(super) pending: Arc<AtomicUsize>,
+}
+
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) client_id: String,
     pub(super) card: Arc<Card>,
+    pub(super) ip: IpAddr,
     /// All of them, the relay's own included.
     pub(super) attributes: Attributes,
     /// What they took when the client set them last.
@@ -48,6 +67,8 @@ pub(super) struct Peer {
     pub(super) errors: (u64, u32),
     /// Lines that the log has taken about it.
     pub(super) log_lines: u32,
+    /// Ends the connection, with last words; taken when that was done.
+    pub(super) end: Option<oneshot::Sender<String>>,
 }
 
 impl State {
@@ -58,6 +79,18 @@ impl State {
     pub(super) fn reply(&self, id: PeerId, message: &RelayMessage) {
         if let Some(outbox) = self.outbox(id) {
             outbox.push(Reply::message(message));
+        }
+    }
+
+    /// A peer is gone from among those of its origin.
+    pub(super) fn forget_share(&mut self, peer: &Peer) {
+        let Entry::Occupied(mut share) = self.shares.entry(peer.ip.into()) else {
+            return;
+        };
+        share.get_mut().attributes_bytes -= peer.bytes;
+        share.get_mut().peers -= 1;
+        if share.get().peers == 0 {
+            share.remove();
         }
     }
 
@@ -230,10 +263,7 @@ impl State {
         for (name, room) in &self.rooms {
             let text = match room.log.take_journal_news() {
                 None => continue,
-                Some(JournalNews::Fails(why)) => format!(
-                    "The server cannot write the room “{name}” to its disk ({why}). It goes on in the server's \
-                     memory, and is lost if the server ends before its disk has space again."
-                ),
+                Some(JournalNews::Fails(why)) => not_written_down(name, &why),
                 Some(JournalNews::Recovered) => {
                     format!(
                         "The server writes the room “{name}” to its disk again. Nothing is missing."
@@ -298,6 +328,14 @@ impl State {
         }
         news
     }
+}
+
+/// What members are told of a room whose journal cannot be written.
+pub(super) fn not_written_down(name: &str, why: &str) -> String {
+    format!(
+        "The server cannot write the room “{name}” to its disk ({why}). It goes on in the server's memory, and is \
+         lost if the server ends before its disk has space again."
+    )
 }
 
 fn no_room(name: &str) -> Refusal {

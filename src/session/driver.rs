@@ -25,6 +25,8 @@ pub(super) const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 const GREETING_PATIENCE: Duration = Duration::from_secs(5);
 /// How long all of the greeting may take while something comes.
 const LONGEST_GREETING: Duration = Duration::from_secs(60);
+/// How long a relay that asks its host first may say nothing: ours says every minute that we wait.
+const ASKING_PATIENCE: Duration = Duration::from_secs(150);
 /// How many events are told at once at most.
 const EVENTS_A_TELLING: usize = 64;
 /// How long a relay may stop in the middle of a frame. As long as a stalled network may heal.
@@ -300,7 +302,7 @@ impl Driver {
         let mut reader = FrameReader::new(reader, FRAME_LIMITS, patience);
         // A long list over a slow line comes bit by bit, which is not the same as nothing.
         let mut last_read = tokio::time::Instant::now();
-        let greeting_ends = last_read + LONGEST_GREETING;
+        let mut greeting_ends = last_read + LONGEST_GREETING;
         self.machine.on_connected();
         loop {
             let mut out: VecDeque<_> = self
@@ -313,7 +315,12 @@ impl Driver {
                 return Why::from_write(&error, &self.target, self.machine.is_answered());
             }
             let online = self.phase == Phase::Online;
-            let quiet_ends = (last_read + GREETING_PATIENCE).min(greeting_ends);
+            let quiet_ends = if self.machine.is_told_to_wait() {
+                greeting_ends = last_read + ASKING_PATIENCE + LONGEST_GREETING;
+                last_read + ASKING_PATIENCE
+            } else {
+                (last_read + GREETING_PATIENCE).min(greeting_ends)
+            };
             tokio::select! {
                 filled = reader.fill() => match filled {
                     Ok(true) => last_read = tokio::time::Instant::now(),

@@ -77,6 +77,12 @@ impl Machine {
         self.spoken || self.me.is_some() || self.listed.0 || self.listed.1
     }
 
+    /// Whether all that has come is words: a relay that asks its host before it lets anybody in has
+    /// not been answered yet.
+    pub(super) fn is_told_to_wait(&self) -> bool {
+        self.spoken && self.me.is_none() && self.listed == (false, false)
+    }
+
     /// A connection is there: what was known of the last one does not count any more.
     pub(super) fn on_connected(&mut self) {
         self.me = None;

@@ -9,6 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::common::arena::{Arena, FLAT_BYTES, tight};
 use crate::common::client::{flag, frame, join, string};
+use crate::common::noise::Noise;
 use crate::common::{Client, soon};
 
 /// What a peer is closed within once its time-out of a second has passed.
@@ -19,22 +20,6 @@ fn header(kind: u16, size: u64) -> Vec<u8> {
     let mut bytes = frame(kind, 0, b"");
     bytes[..8].copy_from_slice(&size.to_le_bytes());
     bytes
-}
-
-/// Numbers that look random and are the same every time.
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.next() as u8).collect()
-    }
 }
 
 /// A socket that takes in little before the sender has to wait.
@@ -82,7 +67,7 @@ async fn other_protocols_are_named_and_closed() {
 #[tokio::test]
 async fn noise_is_closed() {
     let arena = Arena::start().await;
-    let mut noise = Noise(0x5eed);
+    let mut noise = Noise::new(0x5eed);
     for round in 0..100 {
         let mut peer = arena.stranger().await;
         let mut bytes = noise.bytes(20 + round * 50);

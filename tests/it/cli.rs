@@ -1,119 +1,29 @@
 //! The program without a window, as a process.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 #[cfg(unix)]
-use std::process::{Child, ChildStdout};
-use std::process::{Command, Output, Stdio};
+use std::process::ChildStdin;
+use std::process::{Output, Stdio};
 #[cfg(unix)]
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
+#[cfg(unix)]
+use crate::common::Program;
+use crate::common::program::command;
+#[cfg(unix)]
+use crate::common::program::hosting;
 use crate::common::{Client, relay};
 
-fn mixdesk(args: &[&str]) -> (Command, tempfile::TempDir) {
-    let home = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mixdesk"));
-    command
-        .args(args)
-        .env("MIXDESK_HOME", home.path())
-        .stdin(Stdio::null());
-    for display in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
-        command.env_remove(display);
-    }
-    (command, home)
-}
-
 fn output(args: &[&str]) -> Output {
-    let (mut command, _home) = mixdesk(args);
-    command.output().unwrap()
+    let home = tempfile::tempdir().unwrap();
+    command(home.path(), args).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// A program that runs until it is ended; ended at the latest when this is dropped.
-#[cfg(unix)]
-struct Running {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    /// `None` when somebody else goes on with it.
-    home: Option<tempfile::TempDir>,
-}
-
-#[cfg(unix)]
-impl Running {
-    fn start(args: &[&str]) -> Self {
-        let (command, home) = mixdesk(args);
-        Self::run(command, home)
-    }
-
-    /// With what an earlier one has left behind.
-    fn start_again(args: &[&str], home: tempfile::TempDir) -> Self {
-        let (mut command, _unused) = mixdesk(args);
-        command.env("MIXDESK_HOME", home.path());
-        Self::run(command, home)
-    }
-
-    fn run(mut command: Command, home: tempfile::TempDir) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        Self {
-            child,
-            out,
-            home: Some(home),
-        }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.out.read_line(&mut line).unwrap();
-        line
-    }
-
-    fn json(&mut self) -> Value {
-        let line = self.line();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
-    }
-
-    /// The next line that tells of `event`.
-    fn event(&mut self, event: &str) -> Value {
-        loop {
-            let line = self.json();
-            if line["event"] == event {
-                return line;
-            }
-        }
-    }
-
-    /// Ends it at once, without a chance to put anything away; what it leaves behind.
-    fn kill(mut self) -> tempfile::TempDir {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.home.take().unwrap()
-    }
-
-    /// Sends a signal; returns the exit code and how long the end took.
-    fn end(&mut self, signal: rustix::process::Signal) -> (Option<i32>, Duration) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let asked = Instant::now();
-        rustix::process::kill_process(pid, signal).unwrap();
-        let code = self.child.wait().unwrap().code();
-        (code, asked.elapsed())
-    }
-}
-
-#[cfg(unix)]
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _waited = self.child.wait();
-    }
 }
 
 /// Drains within two seconds; the rest is for these machines, which are shared.
@@ -125,7 +35,11 @@ const END_PATIENCE: Duration = Duration::from_secs(10);
 async fn it_hosts_until_it_is_asked_to_end() {
     use rustix::process::Signal;
     for signal in [Signal::INT, Signal::TERM] {
-        let mut host = Running::start(&["host", "--port", "0", "--json"]);
+        let home = tempfile::tempdir().unwrap();
+        let mut host = Program::start(&mut command(
+            home.path(),
+            &["host", "--port", "0", "--json"],
+        ));
         let hosting = host.json();
         assert_eq!(hosting["event"], "hosting");
         let port = u16::try_from(hosting["port"].as_u64().unwrap()).unwrap();
@@ -147,8 +61,8 @@ async fn it_hosts_until_it_is_asked_to_end() {
 #[test]
 fn without_a_display_it_says_so_and_hosts() {
     // The default port may be taken on this machine; then it says that instead, which is as good.
-    let (mut command, _home) = mixdesk(&[]);
-    let mut child = command
+    let home = tempfile::tempdir().unwrap();
+    let mut child = command(home.path(), &[])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -178,8 +92,11 @@ fn without_a_display_it_says_so_and_hosts() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_display_that_is_not_there_is_told() {
-    let (mut command, _home) = mixdesk(&[]);
-    let output = command.env("DISPLAY", ":65000").output().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let output = command(home.path(), &[])
+        .env("DISPLAY", ":65000")
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
     assert!(said.contains("mixdesk host"), "{said}");
@@ -227,7 +144,9 @@ async fn it_watches_a_room() {
     .await;
     a.send(140, &[0; 86]).await;
     a.barrier().await;
-    let mut watch = Running::start(&["watch", &relay.address().to_string(), "R", "--json"]);
+    let home = tempfile::tempdir().unwrap();
+    let at = relay.address().to_string();
+    let mut watch = Program::start(&mut command(home.path(), &["watch", &at, "R", "--json"]));
     let history = watch.event("history");
     assert_eq!(
         (history["commands"].as_u64(), history["bytes"].as_u64()),
@@ -251,17 +170,10 @@ async fn it_watches_a_room() {
     assert!(took < END_PATIENCE, "{took:?}");
 }
 
-/// Hosts at any port, and hears of it: the program, and where it is.
-#[cfg(unix)]
-fn hosting(mut host: Running) -> (Running, std::net::SocketAddr) {
-    let port = host.event("hosting")["port"].as_u64().unwrap();
-    (host, ([127, 0, 0, 1], u16::try_from(port).unwrap()).into())
-}
-
 /// The first bytes of the five commands of a room, as somebody gets them who joins it.
 #[cfg(unix)]
-async fn numbers(at: std::net::SocketAddr) -> Vec<u8> {
-    let mut member = Client::hello(at).await;
+async fn numbers(host: &Program) -> Vec<u8> {
+    let mut member = Client::hello(host.address()).await;
     member.enter("Shot 12").await;
     let all = |member: &Client| member.commands().len() == 5;
     member.until("all commands", all).await;
@@ -272,51 +184,50 @@ async fn numbers(at: std::net::SocketAddr) -> Vec<u8> {
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn rooms_survive_a_kill_and_are_brought_back_after_their_end() {
-    const HOST: [&str; 4] = ["host", "--port", "0", "--json"];
-    let (host, at) = hosting(Running::start(&HOST));
-    let mut a = Client::hello(at).await;
+    use rustix::process::Signal;
+    let home = tempfile::tempdir().unwrap();
+    let recent = |args: &[&str]| {
+        let output = command(home.path(), args).output().unwrap();
+        (output.status.code(), text(&output.stdout))
+    };
+    let none = (Some(0), "No recent rooms.\n".to_owned());
+
+    let host = Program::host(home.path());
+    let mut a = Client::hello(host.address()).await;
     a.make("Shot 12").await;
     for number in 0..5 {
         a.send(140, &[number; 86]).await;
     }
     // What somebody has got is not lost.
-    assert_eq!(numbers(at).await, [0, 1, 2, 3, 4]);
+    assert_eq!(numbers(&host).await, [0, 1, 2, 3, 4]);
+    host.kill();
 
-    let (mut host, at) = hosting(Running::start_again(&HOST, host.kill()));
-    assert_eq!(numbers(at).await, [0, 1, 2, 3, 4]);
-    let recent = |home: &std::path::Path, args: &[&str]| {
-        let (mut command, _unused) = mixdesk(args);
-        let output = command.env("MIXDESK_HOME", home).output().unwrap();
-        (output.status.code(), text(&output.stdout))
-    };
-    let home = host.home.take().unwrap();
-    let none = recent(home.path(), &["recent"]);
-    assert_eq!(none, (Some(0), "No recent rooms.\n".to_owned()));
-    let (code, _) = host.end(rustix::process::Signal::TERM);
-    assert_eq!(code, Some(0));
+    let host = Program::host(home.path());
+    assert_eq!(numbers(&host).await, [0, 1, 2, 3, 4]);
+    assert_eq!(recent(&["recent"]), none);
+    assert_eq!(host.end(Signal::TERM).0, Some(0));
 
-    let (code, json) = recent(home.path(), &["recent", "--json"]);
+    let (code, json) = recent(&["recent", "--json"]);
     assert_eq!(code, Some(0));
     let room: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(room["room"], "Shot 12");
     assert!(room["bytes"].as_u64().unwrap() > 500 && room["ended"].as_u64().unwrap() > 1 << 30);
-    let id = room["id"].as_str().unwrap().to_owned();
-    let (_, table) = recent(home.path(), &["recent"]);
+    let id = room["id"].as_str().unwrap();
+    let (_, table) = recent(&["recent"]);
     let row = table.lines().nth(1).unwrap();
-    for word in ["Shot 12", "just now", &id] {
+    for word in ["Shot 12", "just now", id] {
         assert!(row.contains(word), "{word} in {row}");
     }
 
-    // While another one hosts, what it has is seen as well.
-    let args = [&HOST[..], &["--reopen", &id]].concat();
-    let mut host = Running::start_again(&args, home);
+    let mut asked = hosting(home.path(), 0);
+    let mut host = Program::start(asked.args(["--reopen", id]));
     assert_eq!(host.event("reopened")["room"], "Shot 12");
-    let (mut host, at) = hosting(host);
-    let home = host.home.take().unwrap();
-    assert_eq!(recent(home.path(), &["recent"]).1, "No recent rooms.\n");
-    assert_eq!(numbers(at).await, [0, 1, 2, 3, 4]);
-    host.end(rustix::process::Signal::TERM);
-    assert!(recent(home.path(), &["recent"]).1.contains("Shot 12"));
+    let host = host.hosts();
+    // Another one has the folder, and is not disturbed.
+    assert_eq!(recent(&["recent"]), none);
+    assert_eq!(numbers(&host).await, [0, 1, 2, 3, 4]);
+    host.end(Signal::TERM);
+    assert!(recent(&["recent"]).1.contains("Shot 12"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -374,4 +285,111 @@ fn help_tells_all_commands() {
         .read_to_string(&mut nothing)
         .unwrap();
     assert_eq!(nothing, format!("mixdesk {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// A host in the terminal, for whom this computer is like any other.
+#[cfg(unix)]
+fn hosting_in(home: &Path, guests: &str) -> (Program, ChildStdin, std::net::SocketAddr) {
+    let settings = format!("[relay]\nspare_this_computer = false\n{guests}");
+    std::fs::write(home.join("settings.toml"), settings).unwrap();
+    let mut command = hosting(home, 0);
+    let mut host = Program::start_hosting(command.stdin(Stdio::piped()));
+    let input = host.input().unwrap();
+    let at = host.address();
+    (host, input, at)
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_decides_in_the_terminal_who_may_come() {
+    use std::io::Write;
+    let home = tempfile::tempdir().unwrap();
+    let (mut host, mut input, at) = hosting_in(home.path(), "[guests]\nask = true\n");
+    let mut ada = Client::connect(at).await;
+    ada.send(18, b"").await;
+    let waiting = host.event("waiting");
+    assert_eq!(waiting["waiting"][0]["address"], "127.0.0.1");
+    assert_eq!(waiting["waiting"][0]["connections"], 1);
+    writeln!(input, "\nallow 127.0.0.1").unwrap();
+    assert_eq!(host.event("done")["text"], "127.0.0.1 is let in.");
+    ada.until("an answer", |ada| ada.asked(18)).await;
+    ada.make("R").await;
+
+    writeln!(input, "people").unwrap();
+    let people = host.event("people");
+    let expected = serde_json::json!(
+        [{"client": ada.id(), "address": "127.0.0.1", "name": null, "room": "R"}]
+    );
+    assert_eq!(people["people"], expected);
+    writeln!(input, "kick {} too loud", ada.id()).unwrap();
+    host.event("done");
+    ada.until_closed().await;
+    assert_eq!(
+        ada.errors().last().unwrap(),
+        "The host has removed you: too loud."
+    );
+
+    let mut ben = Client::hello(at).await;
+    writeln!(input, "ban {} 60 noise", ben.id()).unwrap();
+    let done = host.event("done")["text"].clone();
+    assert_eq!(
+        done,
+        "127.0.0.1 is banned; 1 connections from there are ended."
+    );
+    ben.until_closed().await;
+    for (order, words) in [
+        ("allow 127.0.0.1", "127.0.0.1 is banned"),
+        ("kick 127.0.0.1:1", "Nobody here is 127.0.0.1:1"),
+        ("unban 192.0.2.1", "is not banned"),
+        ("dance", "type help"),
+    ] {
+        writeln!(input, "{order}").unwrap();
+        let failed = host.event("failed")["text"].clone();
+        assert!(failed.as_str().unwrap().contains(words), "{failed}");
+    }
+    writeln!(input, "bans\nunban 127.0.0.1\nask off\nattempts\nhelp").unwrap();
+    let bans = host.event("bans");
+    assert_eq!(bans["bans"][0]["address"], "127.0.0.1");
+    assert_eq!(bans["bans"][0]["reason"], "noise");
+    assert!(bans["bans"][0]["until"].is_u64());
+    assert!(host.event("attempts")["attempts"].is_array());
+    assert!(host.event("help")["text"].is_string());
+
+    // Nobody types any more, and it hosts on.
+    drop(input);
+    Client::hello(at).await.barrier().await;
+    let (code, _) = host.end(rustix::process::Signal::INT);
+    assert_eq!(code, Some(0));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_host_has_decided_is_kept() {
+    use std::io::Write;
+    let home = tempfile::tempdir().unwrap();
+    let (mut host, mut input, at) = hosting_in(home.path(), "");
+    writeln!(input, "ban 127.0.0.1\nask on").unwrap();
+    host.event("done");
+    host.event("done");
+    let path = home.path().join("settings.toml");
+    let kept = tokio::task::spawn_blocking(move || {
+        loop {
+            let text = std::fs::read_to_string(&path).unwrap();
+            if text.contains("ask = true") && text.contains("address = \"127.0.0.1\"") {
+                return text;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let kept = crate::common::soon("keeping", kept).await.unwrap();
+    assert!(kept.contains("spare_this_computer = false"), "{kept}");
+    let mut refused = Client::connect(at).await;
+    refused.until_closed().await;
+    drop(host);
+
+    let guests = kept.split_once("[guests]").unwrap().1;
+    let (_again, _input, at) = hosting_in(home.path(), &format!("[guests]{guests}"));
+    let mut refused = Client::connect(at).await;
+    refused.until_closed().await;
+    assert_eq!(refused.errors(), ["The host has banned you."]);
 }

@@ -13,6 +13,8 @@ mod blender;
 mod cli;
 mod common;
 mod decoder;
+mod faults;
+mod guests;
 mod session;
 mod shutdown;
 mod tidy;

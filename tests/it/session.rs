@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mixdesk::net::{Bind, Target};
 use mixdesk::protocol::attribute;
-use mixdesk::relay::{Limits, bind};
+use mixdesk::relay::{Guests, Limits, bind};
 use mixdesk::session::{
     Command, Config, Event, Identity, Membership, Phase, Session, Snapshot, Why,
 };
@@ -197,7 +197,7 @@ async fn after_a_lost_connection_it_comes_back_into_its_room() {
 
     let second = bind(Bind::Only(address.ip()), address.port())
         .unwrap()
-        .start(Limits::default());
+        .start(Limits::default(), Guests::default());
     let mut blender = Client::hello(address).await;
     blender.make("R").await;
     is_in(&mut ada, "R").await;
@@ -311,4 +311,41 @@ async fn a_full_relay_says_so_in_its_own_words() {
     });
     let why = failure(&mut start(relay.address(), "Ada")).await;
     assert!(why.to_string().contains("This server is full"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_waits_for_a_host_who_is_asked_first() {
+    let guests = Guests {
+        ask: true,
+        ..Guests::default()
+    };
+    let limits = Limits {
+        spare_this_computer: false,
+        ..Limits::default()
+    };
+    let relay = bind(Bind::Only([127, 0, 0, 1].into()), 0)
+        .unwrap()
+        .start(limits, guests);
+    let mut ada = start(relay.address(), "Ada");
+    let told = event(&mut ada, |event| matches!(event, Event::Told(_))).await;
+    assert_eq!(
+        told,
+        Event::Told("The host has to let you in first. Wait a moment.".into())
+    );
+    // Longer than a relay that says nothing is waited for.
+    let early = tokio::time::timeout(Duration::from_secs(6), online(&mut ada)).await;
+    assert!(early.is_err(), "it was let in");
+    assert_eq!(ada.snapshot().phase, Phase::Connecting);
+    relay.allow(relay.address().ip()).unwrap();
+    online(&mut ada).await;
+
+    let guests = relay.guests();
+    soon("stopping", ada.stop()).await;
+    relay.deny(relay.address().ip());
+    assert_ne!(relay.guests(), guests);
+    let why = failure(&mut start(relay.address(), "Ada")).await;
+    assert!(
+        why.to_string().ends_with("The host did not let you in."),
+        "{why}"
+    );
 }

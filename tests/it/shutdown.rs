@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use mixdesk::net::Bind;
-use mixdesk::relay::{Keeping, Limits, Progress, Relay, bind};
+use mixdesk::relay::{Guests, Keeping, Limits, Progress, Relay, bind};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -92,7 +92,7 @@ async fn it_ends_in_time_and_frees_its_port_whatever_the_peers_do() {
     let loopback = Bind::Only(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let again = bind(loopback, address.port())
         .unwrap()
-        .start(Limits::default());
+        .start(Limits::default(), Guests::default());
     Client::hello(address).await.barrier().await;
     stuck.until_closed().await;
     assert_eq!(stuck.errors(), ["The server is closing."]);
@@ -170,7 +170,7 @@ async fn keeping(folder: &std::path::Path, looks: bool) -> Relay {
     };
     bind(Bind::Only(IpAddr::V4(Ipv4Addr::LOCALHOST)), 0)
         .unwrap()
-        .start_keeping(Limits::default(), keeping, &progress)
+        .start_keeping(Limits::default(), Guests::default(), keeping, &progress)
         .await
 }
 

@@ -3,37 +3,12 @@
 use std::path::Path;
 
 use crate::common::client::{Got, join};
+use crate::common::history::history;
 use crate::common::{Client, recording, relay, soon};
 
 const ROOM: &str = "Lab";
-const FRAME: u16 = 205;
 const LEAVE: u16 = 3;
 const CONTENT: u16 = 5;
-
-fn is_kept(frame: &Got) -> bool {
-    frame.kind > 100 && ![139, FRAME, 1000].contains(&frame.kind)
-}
-
-fn path(frame: &Got) -> Option<&[u8]> {
-    let length = u32::from_le_bytes(frame.payload.get(..4)?.try_into().unwrap()) as usize;
-    frame.payload.get(4..4 + length)
-}
-
-/// What protocol.md says a history is.
-fn history<'a>(sent: impl IntoIterator<Item = &'a Got>) -> Vec<&'a Got> {
-    let mut history: Vec<&Got> = Vec::new();
-    for frame in sent.into_iter().filter(|frame| is_kept(frame)) {
-        let merges = (201..=998).contains(&frame.kind)
-            && history.last().is_some_and(|last| {
-                last.kind == frame.kind && path(last).is_some() && path(last) == path(frame)
-            });
-        if merges {
-            history.pop();
-        }
-        history.push(frame);
-    }
-    history
-}
 
 async fn enter(address: std::net::SocketAddr) -> Client {
     let mut client = Client::hello(address).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde_json::{Map, Value};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::soon;
@@ -63,10 +63,31 @@ pub(crate) fn join(room: &str, blender: &str, mixer: &str, ignore_versions: bool
     .concat()
 }
 
-fn text(payload: &[u8]) -> String {
+pub(crate) fn text(payload: &[u8]) -> String {
     let length = u32::from_le_bytes(payload[..4].try_into().unwrap()) as usize;
     assert_eq!(payload.len(), 4 + length);
     String::from_utf8(payload[4..].to_vec()).unwrap()
+}
+
+/// The connection ended before a frame did.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) in_payload: bool,
+}
+
+/// Reads one frame. Not to be cancelled: what has been read of it would be lost.
+pub(crate) async fn read_frame(from: &mut (impl AsyncRead + Unpin)) -> Result<Got, Broken> {
+    let mut header = [0; 14];
+    let broken = |in_payload| move |_| Broken { in_payload };
+    from.read_exact(&mut header).await.map_err(broken(false))?;
+    let size = u64::from_le_bytes(header[..8].try_into().unwrap());
+    let mut payload = vec![0; usize::try_from(size).unwrap()];
+    from.read_exact(&mut payload).await.map_err(broken(true))?;
+    Ok(Got {
+        kind: u16::from_le_bytes(header[12..].try_into().unwrap()),
+        id: u32::from_le_bytes(header[8..12].try_into().unwrap()),
+        payload,
+    })
 }
 
 impl Client {
@@ -74,6 +95,8 @@ impl Client {
         let stream = soon("connecting", TcpStream::connect(address))
             .await
             .unwrap();
+        // Small messages one after the other would else wait for each other.
+        stream.set_nodelay(true).unwrap();
         Self::served(stream)
     }
 
@@ -131,6 +154,34 @@ impl Client {
             client.frames.iter().any(|got| got.kind == 1)
         })
         .await;
+    }
+
+    /// Joins a room; returns the history it was given for that, and keeps none of it.
+    pub(crate) async fn take_history(&mut self, room: &str) -> Vec<Got> {
+        self.frames.clear();
+        self.send(1, &join(room, "2.93.0", "1.0.0", false)).await;
+        // The last only, as a history may be long.
+        self.until("being in", |client| {
+            client
+                .frames
+                .last()
+                .is_some_and(|got| [1, 12].contains(&got.kind))
+        })
+        .await;
+        assert_eq!(self.errors(), [""; 0]);
+        let mut history = std::mem::take(&mut self.frames);
+        history.pop();
+        assert_eq!(history.first().map(|got| got.kind), Some(6), "{room}");
+        history.remove(0);
+        history
+    }
+
+    /// The rooms as the relay lists them when asked.
+    pub(crate) async fn list_rooms(&mut self) -> &Mirror {
+        self.frames.clear();
+        self.send(4, b"").await;
+        self.until("the rooms", |client| client.asked(4)).await;
+        &self.rooms
     }
 
     pub(crate) fn is_joinable(&self, room: &str) -> bool {
@@ -196,16 +247,15 @@ impl Client {
     }
 
     async fn read_one(&mut self) {
-        let mut header = [0; 14];
-        if self.stream.read_exact(&mut header).await.is_err() {
-            self.closed = true;
-            return;
-        }
-        let size = usize::try_from(u64::from_le_bytes(header[..8].try_into().unwrap())).unwrap();
-        let id = u32::from_le_bytes(header[8..12].try_into().unwrap());
-        let kind = u16::from_le_bytes(header[12..].try_into().unwrap());
-        let mut payload = vec![0; size];
-        self.stream.read_exact(&mut payload).await.unwrap();
+        let got = match read_frame(&mut self.stream).await {
+            Ok(got) => got,
+            Err(Broken { in_payload }) => {
+                assert!(!in_payload, "closed in the middle of a message");
+                self.closed = true;
+                return;
+            }
+        };
+        let Got { kind, id, payload } = got;
         match kind {
             4 | 14 if !payload.is_empty() => {
                 let list = if kind == 4 {

@@ -1,9 +1,16 @@
-//! What the tests share: a relay on a free port, a client that knows nothing of the library's own
-//! reading and writing, and recordings of real Blenders.
+//! What the tests share: a relay on a free port, the program as a process, a client that knows
+//! nothing of the library's own reading and writing, what a room's history has to be, and recordings
+//! of real Blenders.
+
+// The tests of faults need the most of it, and are Linux's.
+#![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
 pub(crate) mod arena;
 pub(crate) mod client;
+pub(crate) mod history;
 pub(crate) mod meter;
+pub(crate) mod noise;
+pub(crate) mod program;
 pub(crate) mod recording;
 
 use std::future::Future;
@@ -11,9 +18,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use mixdesk::net::Bind;
-use mixdesk::relay::{Limits, Relay, bind};
+use mixdesk::relay::{Guests, Limits, Relay, bind};
 
 pub(crate) use client::Client;
+pub(crate) use program::Program;
 
 /// How long anything may take before a test gives up. Long, as these machines are shared.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,7 +34,7 @@ pub(crate) fn relay() -> Relay {
 pub(crate) fn relay_with(limits: Limits) -> Relay {
     bind(Bind::Only(IpAddr::V4(Ipv4Addr::LOCALHOST)), 0)
         .unwrap()
-        .start(limits)
+        .start(limits, Guests::default())
 }
 
 /// Waits, but not for ever.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mixdesk::net::Bind;
-use mixdesk::relay::{Limits, Relay, bind};
+use mixdesk::relay::{Guests, Limits, Relay, bind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -21,7 +21,7 @@ pub(super) fn relay_elsewhere(others: &Runtime, port: u16) -> Relay {
     let _inside = others.enter();
     bind(Bind::Only(IpAddr::V4(ELSEWHERE_IP)), port)
         .unwrap()
-        .start(Limits::default())
+        .start(Limits::default(), Guests::default())
 }
 
 /// What something that is no relay does with a connection.

@@ -1,0 +1,321 @@
+//! From an accepted connection to a peer: at once, once the host has let it in, or not at all.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BufMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::time::{Instant, interval_at, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::attempts::Failed;
+use super::door::{Entry, Place, Visit};
+use super::hub::Hub;
+use super::limits::{DRAIN, Limits};
+use super::peer::{self, CLOSING, linger};
+use crate::net::{Pulse, WriteError, write_frames};
+use crate::protocol::{Decoder, Foreign, FrameError, HEADER_BYTES, RelayMessage};
+
+/// What one who waits is told, at once and then now and again: an end that is gone is noticed by that
+/// at the latest.
+const WAIT: &str = "The host has to let you in first. Wait a moment.";
+/// How often.
+const WAIT_EVERY: Duration = Duration::from_secs(60);
+/// How much of what one who waits says is taken in: that it has closed can only be seen behind what it
+/// said before. The rest stays in the system's buffer.
+const LOBBY_BYTES: usize = 16 << 10;
+/// How much of it is looked at to see that it is Mixer: a header, and the first words of other
+/// protocols.
+const HELLO_BYTES: usize = 64;
+
+/// Why a connection does not become a peer.
+#[derive(Debug)]
+enum Turned {
+    Because(Failed),
+    /// The relay ends.
+    Closing,
+}
+
+impl From<Failed> for Turned {
+    fn from(why: Failed) -> Self {
+        Self::Because(why)
+    }
+}
+
+/// Serves a connection that was accepted, to its end.
+pub(super) async fn serve<R, W>(
+    mut reader: R,
+    mut writer: W,
+    visit: Visit,
+    hub: Arc<Hub>,
+    shutdown: CancellationToken,
+) where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Pulse + Unpin,
+{
+    let (address, quiet) = (visit.address, visit.quiet);
+    let mut said = Vec::new();
+    let (_stay, waited) = match visit.entry {
+        Entry::Refuse(why, _farewell) => return tell_and_close(reader, writer, why.told()).await,
+        Entry::Enter(stay) => (stay, Ok(())),
+        Entry::Wait(stay, place) => {
+            let waiting = wait(&mut reader, &mut writer, &mut said, &place, hub.limits());
+            let waited = tokio::select! {
+                waited = waiting => waited.map_err(Turned::from),
+                () = shutdown.cancelled() => Err(Turned::Closing),
+            };
+            (stay, waited)
+        }
+    };
+    let turned = match waited.and_then(|()| Ok(hub.connect(address, quiet)?)) {
+        Ok(admission) => {
+            let reader = (&said[..]).chain(reader);
+            return peer::run(reader, writer, address, admission, hub, shutdown).await;
+        }
+        Err(turned) => turned,
+    };
+    let told = match turned {
+        Turned::Closing => Some(CLOSING.to_owned()),
+        Turned::Because(why) => {
+            if !quiet {
+                tracing::warn!("{why}");
+            }
+            let told = why.told();
+            hub.door.record(address.ip(), why);
+            told
+        }
+    };
+    if let Some(_farewell) = hub.door.farewell(address.ip()) {
+        tell_and_close(reader, writer, told).await;
+    }
+}
+
+/// Waits until the host has let the peer in.
+///
+/// # Errors
+/// Why it was not let in.
+async fn wait<R: AsyncRead + Unpin, W: AsyncWrite + Pulse + Unpin>(
+    reader: &mut R,
+    writer: &mut W,
+    said: &mut Vec<u8>,
+    place: &Place,
+    limits: &Limits,
+) -> Result<(), Failed> {
+    // Whoever only looks for open ports is not worth the host's attention.
+    hello(reader, said, limits).await?;
+    place.show();
+    tracing::info!("waits for the host to let it in");
+    let ask_patience = Duration::from_secs(limits.ask_seconds);
+    tokio::select! {
+        answer = place.answer() => answer,
+        () = gone(reader, said) => Err(Failed::GaveUp),
+        _ = remind(writer) => Err(Failed::GaveUp),
+        () = sleep(ask_patience) => Err(Failed::Unanswered(limits.ask_seconds)),
+    }
+}
+
+/// Takes in the first header, and looks whether it is Mixer's.
+async fn hello<R: AsyncRead + Unpin>(
+    reader: &mut R,
+    said: &mut Vec<u8>,
+    limits: &Limits,
+) -> Result<(), Failed> {
+    let reading = async {
+        while said.len() < HEADER_BYTES {
+            if !take_in(reader, said).await {
+                return Err(match Foreign::guess(said) {
+                    Foreign::Unknown => Failed::GaveUp,
+                    foreign => Failed::Foreign(foreign),
+                });
+            }
+        }
+        Ok(())
+    };
+    timeout(limits.patience().first, reading)
+        .await
+        .map_err(|_| Failed::Silent(limits.handshake_seconds))??;
+    let mut decoder = Decoder::new(limits.frames());
+    decoder
+        .spare()
+        .put_slice(said.get(..HELLO_BYTES).unwrap_or(said));
+    match decoder.next_frame() {
+        Ok(_) => Ok(()),
+        Err(FrameError::NotMixer(foreign)) => Err(Failed::Foreign(foreign)),
+        Err(error) => Err(Failed::CutOff(error.to_string())),
+    }
+}
+
+/// Resolves when the other end has closed, as far as that can be seen.
+async fn gone<R: AsyncRead + Unpin>(reader: &mut R, said: &mut Vec<u8>) {
+    while said.len() < LOBBY_BYTES {
+        if !take_in(reader, said).await {
+            return;
+        }
+    }
+    pending::<()>().await;
+}
+
+/// Takes in some of what the peer says. `false` when it has closed. Cancel safe.
+async fn take_in<R: AsyncRead + Unpin>(reader: &mut R, said: &mut Vec<u8>) -> bool {
+    let room = LOBBY_BYTES.saturating_sub(said.len());
+    let read = reader.read_buf(&mut said.limit(room)).await;
+    read.is_ok_and(|count| count > 0)
+}
+
+/// Tells one who waits that it does.
+///
+/// # Errors
+/// When the other end is gone.
+async fn remind<W: AsyncWrite + Pulse + Unpin>(writer: &mut W) -> Result<(), WriteError> {
+    let mut often = interval_at(Instant::now(), WAIT_EVERY);
+    loop {
+        often.tick().await;
+        tell(writer, WAIT).await?;
+    }
+}
+
+async fn tell<W: AsyncWrite + Pulse + Unpin>(
+    writer: &mut W,
+    words: &str,
+) -> Result<(), WriteError> {
+    let message = RelayMessage::SendError(words.to_owned());
+    let mut frames = VecDeque::from([message.encode().into_wire()]);
+    write_frames(writer, &mut frames, DRAIN).await.map(drop)
+}
+
+async fn tell_and_close<R: AsyncRead + Unpin, W: AsyncWrite + Pulse + Unpin>(
+    mut reader: R,
+    mut writer: W,
+    words: Option<String>,
+) {
+    if let Some(words) = words
+        && tell(&mut writer, &words).await.is_ok()
+    {
+        linger(&mut reader, &mut writer).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{FrameReader, Patience};
+    use crate::protocol::{FrameLimits, Kind};
+    use crate::relay::{Guests, Waiting};
+    use tokio::io::{AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
+    use tokio::task::JoinHandle;
+
+    const STRANGER: [u8; 4] = [192, 0, 2, 1];
+
+    /// Somebody at the door of a relay that asks its host. Time passes by itself.
+    struct Scene {
+        hub: Arc<Hub>,
+        reader: FrameReader<ReadHalf<DuplexStream>>,
+        writer: WriteHalf<DuplexStream>,
+        serving: JoinHandle<()>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let guests = Guests {
+                ask: true,
+                ..Guests::default()
+            };
+            let hub = Arc::new(Hub::new(Limits::default(), guests, None));
+            let (ours, theirs) = tokio::io::duplex(1 << 20);
+            let (reader, writer) = tokio::io::split(theirs);
+            let visit = hub.door.knock((STRANGER, 50_000).into()).unwrap();
+            let shutdown = CancellationToken::new();
+            let serving = tokio::spawn(serve(reader, writer, visit, Arc::clone(&hub), shutdown));
+            let (reader, writer) = tokio::io::split(ours);
+            let long = Duration::from_secs(86_400);
+            let patience = Patience {
+                first: long,
+                stall: long,
+            };
+            Self {
+                hub,
+                reader: FrameReader::new(reader, FrameLimits::DEFAULT, patience),
+                writer,
+                serving,
+            }
+        }
+
+        async fn say(&mut self, times: usize) {
+            let message = crate::protocol::ClientMessage::ClientId.encode();
+            let bytes = message.wire().repeat(times);
+            self.writer.write_all(&bytes).await.unwrap();
+        }
+
+        async fn told(&mut self) -> Option<RelayMessage> {
+            let frame = self.reader.next().await.unwrap()?;
+            Some(RelayMessage::decode(&frame).unwrap())
+        }
+
+        fn waiting(&self) -> Vec<Waiting> {
+            self.hub.door.look(super::super::gate::Gate::waiting)
+        }
+
+        fn attempts(&self) -> Vec<Failed> {
+            let attempts = self.hub.door.look(|gate, _| gate.attempts());
+            attempts.into_iter().map(|attempt| attempt.why).collect()
+        }
+    }
+
+    fn words(text: &str) -> Option<RelayMessage> {
+        Some(RelayMessage::SendError(text.to_owned()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_waits_is_reminded_and_at_last_sent_away() {
+        let mut scene = Scene::new();
+        let start = Instant::now();
+        scene.say(1).await;
+        for _ in 0..10 {
+            assert_eq!(scene.told().await, words(WAIT));
+        }
+        assert_eq!(scene.waiting().len(), 1);
+        assert_eq!(start.elapsed(), 9 * WAIT_EVERY);
+        let mut last = scene.told().await;
+        if last == words(WAIT) {
+            last = scene.told().await;
+        }
+        assert_eq!(last, words("The host did not answer. Try again later."));
+        assert_eq!(start.elapsed(), Duration::from_secs(600));
+        assert_eq!(scene.told().await, None);
+        assert_eq!(scene.waiting(), []);
+        assert_eq!(scene.attempts(), [Failed::Unanswered(600)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_that_was_said_meanwhile_is_answered() {
+        const TIMES: usize = 3 * LOBBY_BYTES / HEADER_BYTES;
+        let mut scene = Scene::new();
+        scene.say(TIMES).await;
+        assert_eq!(scene.told().await, words(WAIT));
+        let allowed = scene
+            .hub
+            .door
+            .decide(|gate, now| gate.allow(std::net::IpAddr::from(STRANGER).into(), now));
+        assert_eq!(allowed, Ok(()));
+        for _ in 0..TIMES {
+            let frame = scene.reader.next().await.unwrap().unwrap();
+            assert_eq!(frame.kind(), Kind::CLIENT_ID);
+        }
+    }
+
+    /// Behind more than is taken in, a close cannot be seen; a reminder that does not arrive can.
+    #[tokio::test(start_paused = true)]
+    async fn who_said_much_and_closed_is_no_ghost_for_long() {
+        let mut scene = Scene::new();
+        scene.say(2 * LOBBY_BYTES / HEADER_BYTES).await;
+        assert_eq!(scene.told().await, words(WAIT));
+        let (hub, start) = (Arc::clone(&scene.hub), Instant::now());
+        drop((scene.reader, scene.writer));
+        scene.serving.await.unwrap();
+        assert!(start.elapsed() <= 2 * WAIT_EVERY, "{:?}", start.elapsed());
+        let attempts = hub.door.look(|gate, _| gate.attempts());
+        assert_eq!(attempts[0].why, Failed::GaveUp);
+    }
+}
