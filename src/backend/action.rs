@@ -44,6 +44,10 @@ pub enum Action {
     RestoreRoom,
     /// Stop the save or restore under way.
     StopTransfer,
+    /// Bring back a room that has ended, by its [`id`](super::RecentRoom::id).
+    ReopenRoom(String),
+    /// Remove a room that has ended for good, by its [`id`](super::RecentRoom::id).
+    ForgetRecentRoom(String),
     /// Start Blender in a room.
     OpenInBlender(String),
     /// Follow the system's light or dark theme, or choose one.

@@ -77,6 +77,8 @@ fn room(
         joinable: attributes.flag(attribute::JOINABLE) == Some(true),
         awaits_scene: attributes.flag(attribute::AWAITS_SCENE) == Some(true),
         state,
+        growth_bytes: 0,
+        trouble: None,
     }
 }
 
@@ -96,6 +98,7 @@ fn person(id: &str, attributes: &Attributes, me: Option<&String>) -> Person {
             .text(attribute::IP)
             .unwrap_or_else(|| id.to_owned()),
         is_me: me.is_some_and(|me| me == id),
+        flow: None,
     }
 }
 

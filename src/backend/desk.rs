@@ -11,18 +11,20 @@ use tokio::time::Instant;
 use super::action::{Action, Notice};
 use super::compose;
 use super::handle::Remote;
+use super::hosted::{Hosted, Turn};
 use super::logging::LogTail;
 use super::opening::{Opened, open, session_failure};
 use super::settings::{DEFAULT_PORT, MAX_NAME_CHARS, RECENT_HOSTS, Settings};
 use super::settings_file::SettingsFile;
 use super::transfer::{self, Ends};
 use super::view::{
-    Address, BlenderProgram, Failure, Level, Membership, RoomState, Share, Status, Transfer, View,
+    Address, BlenderProgram, BringingBack, Failure, Level, Membership, RoomState, Share, Status,
+    Transfer, View,
 };
 use crate::blender::{self, Installation};
 use crate::net::{Target, TargetError};
 use crate::reach;
-use crate::relay::Relay;
+use crate::relay::Progress;
 use crate::session::{Command, Event, Identity, Phase, Session, Snapshot};
 
 /// How often this computer's addresses are looked up again while they are shown.
@@ -31,6 +33,10 @@ const ADDRESSES_EVERY: Duration = Duration::from_secs(5);
 const SAVE_AFTER: Duration = Duration::from_millis(400);
 /// How often new log lines reach the window at most.
 const LOG_EVERY: Duration = Duration::from_millis(250);
+/// Bringing back rooms that takes no longer than this is not shown.
+const QUICK: Duration = Duration::from_millis(300);
+/// How often it is shown how far that is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 /// News from the tasks of the desk that may wait.
 const NEWS_WAITING: usize = 64;
 
@@ -59,6 +65,11 @@ enum Link {
     Opening {
         target: Target,
         task: JoinHandle<Result<Opened, Failure>>,
+        /// How far bringing back rooms is. Without this end of it that stops.
+        progress: watch::Receiver<Progress>,
+        began: std::time::Instant,
+        /// When it may be shown next.
+        show_at: Instant,
     },
     Open {
         target: Target,
@@ -75,7 +86,7 @@ pub(super) struct Desk {
     file: SettingsFile,
     view: View,
     link: Link,
-    relay: Option<Relay>,
+    hosted: Option<Hosted>,
     /// Relays that are being stopped, and other work that must end before the program does.
     ending: JoinSet<()>,
     news_in: mpsc::Sender<News>,
@@ -124,7 +135,7 @@ impl Desk {
             file: place.file,
             view,
             link: Link::Offline,
-            relay: None,
+            hosted: None,
             ending: JoinSet::new(),
             news_in,
             news,
@@ -155,6 +166,7 @@ impl Desk {
                 () = &mut quit => break,
                 Some(news) = self.news.recv() => self.hear(news),
                 happened = self.link.next() => self.follow(happened),
+                turn = next_turn(&mut self.hosted) => self.look_after(turn),
                 () = at(self.save_at) => self.save(),
                 () = at(self.addresses_at) => self.look_for_addresses(),
                 _ = log_bell.changed(), if self.log_at.is_none() => {
@@ -241,6 +253,8 @@ impl Desk {
                 self.transfer(|ends| transfer::restore(ends, news));
             }
             Action::StopTransfer => self.stop_transfer(),
+            Action::ReopenRoom(id) => self.for_recent(|hosted| hosted.reopen(id)),
+            Action::ForgetRecentRoom(id) => self.for_recent(|hosted| hosted.forget(id)),
             Action::OpenInBlender(room) => self.open_in_blender(room),
             Action::SetTheme(theme) => {
                 self.view.settings.theme = theme;
@@ -309,12 +323,18 @@ impl Desk {
         let identity = self.identity();
         let hosting = self.view.settings.hosting(Some(&self.rooms_folder));
         let opening = target.clone();
-        let progress = watch::Sender::default();
+        let (progress_in, progress) = watch::channel(Progress::default());
         let task = tokio::spawn(async move {
             while ending.join_next().await.is_some() {}
-            open(opening, identity, hosting, &progress).await
+            open(opening, identity, hosting, &progress_in).await
         });
-        self.link = Link::Opening { target, task };
+        self.link = Link::Opening {
+            target,
+            task,
+            progress,
+            began: std::time::Instant::now(),
+            show_at: Instant::now() + QUICK,
+        };
     }
 
     fn disconnect(&mut self) {
@@ -322,7 +342,7 @@ impl Desk {
         match std::mem::replace(&mut self.link, Link::Offline) {
             Link::Offline => {}
             Link::Opening { task, .. } => {
-                // Not aborted: a relay it may have started must end in order.
+                // Not aborted: a relay it may have started must end in order. It reads no more rooms.
                 self.ending.spawn(async move {
                     if let Ok(Ok(opened)) = task.await {
                         drop(opened.session);
@@ -333,11 +353,11 @@ impl Desk {
                 });
             }
             Link::Open { session, .. } => {
-                let relay = self.relay.take();
+                let hosted = self.hosted.take();
                 self.ending.spawn(async move {
                     session.stop().await;
-                    if let Some(relay) = relay {
-                        relay.stop().await;
+                    if let Some(hosted) = hosted {
+                        hosted.stop().await;
                     }
                 });
                 tracing::info!("disconnected");
@@ -348,6 +368,10 @@ impl Desk {
         self.view.rooms.clear();
         self.view.people = 0;
         self.view.membership = Membership::Out;
+        self.view.bringing_back = None;
+        self.view.keeps_rooms = false;
+        self.view.recent_rooms.clear();
+        self.view.trouble = None;
         self.addresses_at = None;
     }
 
@@ -359,8 +383,17 @@ impl Desk {
                 else {
                     return;
                 };
-                self.relay = opened.relay;
-                if self.relay.is_some() {
+                self.view.bringing_back = None;
+                self.hosted = opened.relay.map(Hosted::new);
+                if let Some(hosted) = &self.hosted {
+                    hosted.show(&mut self.view);
+                    let (notice, failure) = hosted.brought_back();
+                    if let Some(Notice { level, text }) = notice {
+                        self.notice(level, text);
+                    }
+                    if let Some(failure) = failure {
+                        self.fail(failure);
+                    }
                     self.look_for_addresses();
                 }
                 self.link = Link::Open {
@@ -375,8 +408,10 @@ impl Desk {
             Happened::Opened(Err(failure)) => {
                 self.link = Link::Offline;
                 self.view.status = Status::Offline;
+                self.view.bringing_back = None;
                 self.fail(failure);
             }
+            Happened::BringsBack(bringing_back) => self.view.bringing_back = Some(bringing_back),
             Happened::Changed(snapshot) => self.take_in(&snapshot),
             Happened::Event(event) => self.tell(event),
             Happened::Ended => {
@@ -409,7 +444,7 @@ impl Desk {
                 return self.fail(failure);
             }
             // The server goes on for everybody else, and this connection is back within a second.
-            Phase::Lost { why, .. } if self.relay.is_some() => {
+            Phase::Lost { why, .. } if self.hosted.is_some() => {
                 tracing::warn!("our own connection to the server here: {why}");
             }
             Phase::Lost { retry_at, why } => {
@@ -429,9 +464,9 @@ impl Desk {
             }
             Phase::Online => {
                 let first = !std::mem::replace(greeted, true);
-                self.view.status = match &self.relay {
-                    Some(relay) => Status::Hosting {
-                        port: relay.address().port(),
+                self.view.status = match &self.hosted {
+                    Some(hosted) => Status::Hosting {
+                        port: hosted.port(),
                     },
                     None => Status::Connected {
                         target: target.to_string(),
@@ -455,6 +490,34 @@ impl Desk {
         self.view.people = snapshot.clients.len();
         self.view.rooms = compose::rooms(snapshot);
         self.view.membership = compose::membership(&snapshot.membership);
+        if let Some(hosted) = &self.hosted {
+            hosted.show(&mut self.view);
+        }
+    }
+
+    /// Takes in what there is about our own relay.
+    fn look_after(&mut self, turn: Turn) {
+        let Some(hosted) = &mut self.hosted else {
+            return;
+        };
+        let said = hosted.take(turn);
+        hosted.show(&mut self.view);
+        match said {
+            None => {}
+            Some(Ok(Notice { level, text })) => self.notice(level, text),
+            Some(Err(failure)) => self.fail(failure),
+        }
+    }
+
+    fn for_recent(&mut self, work: impl FnOnce(&mut Hosted)) {
+        self.view.failure = None;
+        match &mut self.hosted {
+            Some(hosted) => {
+                work(hosted);
+                hosted.show(&mut self.view);
+            }
+            None => self.fail(not_connected()),
+        }
     }
 
     fn remember_host(&mut self, target: &Target) {
@@ -472,7 +535,7 @@ impl Desk {
 
     fn tell(&mut self, event: Event) {
         let ours = self.view.membership.room().map(str::to_owned);
-        let concerns_us = |room: &String| self.relay.is_some() || ours.as_ref() == Some(room);
+        let concerns_us = |room: &String| self.hosted.is_some() || ours.as_ref() == Some(room);
         match event {
             Event::PersonEntered { name, room } if concerns_us(&room) => {
                 self.notice(Level::Info, format!("{name} joined “{room}”."));
@@ -514,14 +577,14 @@ impl Desk {
                 });
             }
             News::Addresses(addresses) => {
-                let Some(relay) = &self.relay else { return };
+                let Some(hosted) = &self.hosted else { return };
                 let addresses = addresses.into_iter().map(|address| Address {
                     ip: address.ip,
                     label: address.kind.label(),
                     for_colleagues: address.kind.for_colleagues(),
                 });
                 self.view.share = Some(Share {
-                    port: relay.address().port(),
+                    port: hosted.port(),
                     addresses: addresses.collect(),
                 });
             }
@@ -530,7 +593,7 @@ impl Desk {
 
     fn look_for_addresses(&mut self) {
         self.addresses_at = self
-            .relay
+            .hosted
             .as_ref()
             .map(|_| Instant::now() + ADDRESSES_EVERY);
         self.tell_later(|| News::Addresses(reach::addresses()));
@@ -551,10 +614,10 @@ impl Desk {
 
     /// Where a program on this computer finds the relay that we are connected to.
     fn own_target(&self) -> Option<Target> {
-        match (&self.relay, &self.link) {
-            (Some(relay), _) => Some(Target {
+        match (&self.hosted, &self.link) {
+            (Some(hosted), _) => Some(Target {
                 host: "127.0.0.1".to_owned(),
-                port: relay.address().port(),
+                port: hosted.port(),
             }),
             (None, Link::Open { target, .. }) => Some(target.clone()),
             _ => None,
@@ -645,6 +708,7 @@ impl Desk {
 /// Something that happened on the link.
 enum Happened {
     Opened(Result<Opened, Failure>),
+    BringsBack(BringingBack),
     Changed(Arc<Snapshot>),
     Event(Event),
     Ended,
@@ -655,13 +719,37 @@ impl Link {
     async fn next(&mut self) -> Happened {
         match self {
             Self::Offline => std::future::pending().await,
-            Self::Opening { task, .. } => match task.await {
-                Ok(opened) => Happened::Opened(opened),
-                Err(error) => {
-                    tracing::error!("connecting ended badly: {error}");
-                    Happened::Ended
+            Self::Opening {
+                task,
+                progress,
+                began,
+                show_at,
+                ..
+            } => {
+                let further = async {
+                    tokio::time::sleep_until(*show_at).await;
+                    progress.changed().await
+                };
+                tokio::select! {
+                    biased;
+                    opened = task => match opened {
+                        Ok(opened) => Happened::Opened(opened),
+                        Err(error) => {
+                            tracing::error!("connecting ended badly: {error}");
+                            Happened::Ended
+                        }
+                    },
+                    Ok(()) = further => {
+                        *show_at = Instant::now() + PROGRESS_EVERY;
+                        let Progress { done, total } = *progress.borrow_and_update();
+                        Happened::BringsBack(BringingBack {
+                            done_bytes: done,
+                            total_bytes: total,
+                            since: *began,
+                        })
+                    }
                 }
-            },
+            }
             Self::Open { session, .. } => {
                 let (snapshot, events): (&mut watch::Receiver<_>, _) = session.parts();
                 tokio::select! {
@@ -674,6 +762,14 @@ impl Link {
                 }
             }
         }
+    }
+}
+
+/// What is to be done next for our own relay; nothing, without one.
+async fn next_turn(hosted: &mut Option<Hosted>) -> Turn {
+    match hosted {
+        Some(hosted) => hosted.next().await,
+        None => std::future::pending().await,
     }
 }
 

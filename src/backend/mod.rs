@@ -7,6 +7,7 @@ mod action;
 mod compose;
 mod desk;
 mod handle;
+mod hosted;
 mod logging;
 mod opening;
 mod settings;
@@ -28,6 +29,6 @@ pub use settings::{
 pub use signals::quit_signal;
 pub use start::{Backend, Folders};
 pub use view::{
-    Address, BlenderProgram, Failure, Level, LogLine, Membership, Person, Room, RoomState, Share,
-    Status, Transfer, TransferDirection, View,
+    Address, BlenderProgram, BringingBack, Failure, Flow, Level, LogLine, Membership, Person,
+    RecentRoom, Room, RoomState, Share, Status, Transfer, TransferDirection, View,
 };

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::settings::Settings;
 use crate::protocol::EMPTY_COMMANDS;
@@ -25,6 +25,14 @@ pub struct View {
     pub failure: Option<Failure>,
     /// A save or restore under way.
     pub transfer: Option<Transfer>,
+    /// How far bringing back the rooms of the last time is, when that takes a while.
+    pub bringing_back: Option<BringingBack>,
+    /// Rooms that end go to the recent ones: this computer hosts, and can write them down.
+    pub keeps_rooms: bool,
+    /// Rooms that ended and can be brought back, latest first; only while this computer hosts.
+    pub recent_rooms: Vec<RecentRoom>,
+    /// Why rooms that should be written down are not. Stays until that is put right.
+    pub trouble: Option<Failure>,
     /// The Blender that *Open in Blender* would start.
     pub blender: Option<BlenderProgram>,
     /// What is remembered between starts.
@@ -134,6 +142,10 @@ pub struct Room {
     pub awaits_scene: bool,
     /// What can be done with it.
     pub state: RoomState,
+    /// Bytes that its history grew by in the last second; known while we host.
+    pub growth_bytes: u64,
+    /// Why it is not written down, if we host and it should be.
+    pub trouble: Option<String>,
 }
 
 impl Room {
@@ -178,6 +190,19 @@ pub struct Person {
     pub address: String,
     /// This is us.
     pub is_me: bool,
+    /// What flows between the relay and them; known while we host.
+    pub flow: Option<Flow>,
+}
+
+/// What flows between our relay and somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Bytes that came from them.
+    pub from_bytes: u64,
+    /// Bytes that went to them.
+    pub to_bytes: u64,
+    /// Bytes of their room that they have not been given yet, when that lasts.
+    pub lag_bytes: u64,
 }
 
 /// Our own place among the rooms.
@@ -250,6 +275,32 @@ pub struct Transfer {
     pub total_bytes: u64,
     /// When it began.
     pub since: Instant,
+}
+
+/// Rooms of the last time on their way back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BringingBack {
+    /// Bytes read.
+    pub done_bytes: u64,
+    /// Bytes in all.
+    pub total_bytes: u64,
+    /// When it began.
+    pub since: Instant,
+}
+
+/// A room that ended and can be brought back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecentRoom {
+    /// What to ask for it by.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Bytes that it takes on the disk.
+    pub size_bytes: u64,
+    /// When it ended.
+    pub ended: SystemTime,
+    /// It is on its way back.
+    pub reopening: bool,
 }
 
 /// Which way a transfer goes.

@@ -30,6 +30,8 @@ pub enum Command {
     Host(HostArgs),
     /// List the rooms of a server.
     Rooms(RoomsArgs),
+    /// List the rooms that ended on this computer and can be brought back.
+    Recent(RecentArgs),
     /// Join a room, and print people and traffic until Ctrl-C.
     Watch(WatchArgs),
 }
@@ -43,6 +45,9 @@ pub struct HostArgs {
     /// Listen on this address only, not on all of this computer.
     #[arg(long, value_name = "ADDRESS")]
     pub bind: Option<IpAddr>,
+    /// Bring back a room that has ended, by its id in `mixdesk recent`. Can be given several times.
+    #[arg(long, value_name = "ID")]
+    pub reopen: Vec<String>,
     /// Print one JSON object a line.
     #[arg(long)]
     pub json: bool,
@@ -53,6 +58,7 @@ impl Default for HostArgs {
         Self {
             port: DEFAULT_PORT,
             bind: None,
+            reopen: Vec::new(),
             json: false,
         }
     }
@@ -64,6 +70,14 @@ pub struct RoomsArgs {
     /// Where the server is: a name or address, with or without a port.
     #[arg(value_name = "HOST[:PORT]", value_parser = target)]
     pub target: Target,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `recent`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RecentArgs {
     /// Print one JSON object a line.
     #[arg(long)]
     pub json: bool,

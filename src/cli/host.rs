@@ -8,11 +8,11 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::{Exit, HostArgs, commands, print};
-use crate::backend::{Folders, Settings, host as start_relay, port_failure};
+use crate::backend::{Folders, Hosting, Settings, host as start_relay, port_failure};
 use crate::net::{Bind, raise_open_files};
 use crate::protocol::DEFAULT_PORT;
 use crate::reach::{self, Address};
-use crate::relay::Guests;
+use crate::relay::{Guests, Progress, Relay, recent_rooms};
 
 /// Hosts until `quit` resolves. What the host decides about guests is kept in `folders`, if there are
 /// any.
@@ -22,10 +22,14 @@ pub async fn host(
     folders: Option<&Folders>,
     quit: impl Future<Output = ()>,
 ) -> Exit {
+    let hosting = settings.hosting(folders.map(|folders| folders.rooms.as_path()));
+    if !are_recent(&args.reopen, &hosting) {
+        return Exit::NoRoom;
+    }
     raise_open_files();
     let bind = args.bind.map_or(Bind::All, Bind::Only);
-    let hosting = settings.hosting(folders.map(|folders| folders.rooms.as_path()));
-    let progress = watch::Sender::default();
+    // Rooms are brought back as long as somebody looks how far that is.
+    let (progress, _look) = watch::channel(Progress::default());
     let relay = match start_relay(bind, args.port, hosting, &progress).await {
         Ok(relay) => relay,
         Err(error) => {
@@ -48,6 +52,11 @@ pub async fn host(
             "Brought back: {}.",
             relay.brought_back().join(", ")
         ));
+    }
+    for id in &args.reopen {
+        if reopen(&relay, id, args.json).await.is_err() {
+            return Exit::Failed;
+        }
     }
     let mut addresses = reach::addresses();
     if let Some(ip) = args.bind {
@@ -72,6 +81,36 @@ pub async fn host(
     print::note("Ending: everybody gets what is ready for them.");
     relay.stop().await;
     Exit::Done
+}
+
+/// Whether all of these are recent rooms; says which is not.
+fn are_recent(ids: &[String], hosting: &Hosting) -> bool {
+    if ids.is_empty() {
+        return true;
+    }
+    let folder = hosting.keeping.as_ref().map(|keeping| &keeping.folder);
+    let recent = folder.map_or_else(Vec::new, |folder| recent_rooms(folder));
+    let missing = ids
+        .iter()
+        .find(|id| recent.iter().all(|room| room.id != **id));
+    if let Some(id) = missing {
+        print::note(&format!(
+            "There is no recent room with the id “{id}”. “mixdesk recent” lists them."
+        ));
+    }
+    missing.is_none()
+}
+
+/// Brings back a room that has ended. Hosting goes on without it where that does not work.
+async fn reopen(relay: &Relay, id: &str, as_json: bool) -> io::Result<()> {
+    match relay.reopen(id.to_owned()).await {
+        Ok(room) if as_json => print::json(&json!({"event": "reopened", "id": id, "room": room})),
+        Ok(room) => print::line(&format!("Brought back: {room}")),
+        Err(why) => {
+            print::note(&format!("“{id}” could not be brought back: {why}"));
+            Ok(())
+        }
+    }
 }
 
 /// An address as a colleague types it, with the port only where it must be told.

@@ -8,6 +8,7 @@ mod commands;
 mod console;
 mod host;
 mod print;
+mod recent;
 mod rooms;
 mod stdin;
 mod watch;
@@ -54,7 +55,7 @@ pub fn run(command: &Command) -> Exit {
     let (log, terminal) = match command {
         Command::Host(_) => (log, Terminal::Loud),
         // What these have to say is their output; their log would only stand in its way.
-        Command::Rooms(_) | Command::Watch(_) => (None, Terminal::Silent),
+        Command::Rooms(_) | Command::Recent(_) | Command::Watch(_) => (None, Terminal::Silent),
     };
     let _logging = start_logging(log, terminal);
     let settings = folders.as_ref().map(Folders::settings);
@@ -78,6 +79,11 @@ pub fn run(command: &Command) -> Exit {
     let exit = runtime.block_on(async {
         match command {
             Command::Host(args) => host(args, settings, folders.as_ref(), quit_signal()).await,
+            Command::Recent(args) => {
+                let rooms = folders.as_ref().map(|folders| folders.rooms.as_path());
+                let keeping = settings.hosting(rooms).keeping;
+                recent::recent(args, keeping.map(|keeping| keeping.folder).as_deref())
+            }
             Command::Rooms(args) => rooms::rooms(args, &settings).await,
             Command::Watch(args) => watch::watch(args, &settings, quit_signal()).await,
         }

@@ -1,6 +1,7 @@
 //! Printing, where the other end of a pipe may be gone.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// A line of what was asked for.
 ///
@@ -18,6 +19,28 @@ pub(super) fn line(text: &str) -> io::Result<()> {
 /// When nobody reads it any more.
 pub(super) fn json(object: &serde_json::Value) -> io::Result<()> {
     line(&object.to_string())
+}
+
+/// Rows of cells, the titles first, as columns.
+///
+/// # Errors
+/// When nobody reads it any more.
+pub(super) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> io::Result<()> {
+    let mut widths = [0; COLUMNS];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    for row in rows {
+        let cells: Vec<_> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        line(cells.join("  ").trim_end())?;
+    }
+    Ok(())
 }
 
 /// Something that is not what was asked for: an explanation, an error.
@@ -48,6 +71,17 @@ pub(super) fn bytes(count: u64) -> String {
         units.next();
     }
     format!("{value:.1} {}", units.next().unwrap_or(&"PB"))
+}
+
+/// How long ago something was: `just now`, `5 min ago`, `3 h ago`, `2 days ago`.
+pub(super) fn ago(passed: Duration) -> String {
+    let minutes = passed.as_secs() / 60;
+    match minutes {
+        0 => "just now".to_owned(),
+        1..60 => format!("{minutes} min ago"),
+        60..2880 => format!("{} h ago", minutes / 60),
+        _ => format!("{} days ago", minutes / 1440),
+    }
 }
 
 #[cfg(test)]

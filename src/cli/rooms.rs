@@ -109,24 +109,7 @@ fn as_table(snapshot: &Snapshot) -> io::Result<()> {
             state(room, people(snapshot, name)).to_owned(),
         ]);
     }
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-    };
-    let widths: Vec<_> = (0..7)
-        .map(|column| width(column).unwrap_or_default())
-        .collect();
-    for row in &rows {
-        let cells: Vec<_> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"))
-            .collect();
-        print::line(cells.join("  ").trim_end())?;
-    }
-    Ok(())
+    print::table(&rows)
 }
 
 fn state(room: &Attributes, people: usize) -> &'static str {

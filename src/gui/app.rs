@@ -9,9 +9,10 @@ use egui::{
 
 use super::centre;
 use super::connection::Connection;
-use super::dialogs::{Dialog, Dialogs, loses_something};
+use super::dialogs::{Dialog, Dialogs, ends_something};
 use super::header;
 use super::placement::Placement;
+use super::recent::Recent;
 use super::rooms::Rooms;
 use super::share::SharePanel;
 use super::start::Start;
@@ -30,6 +31,7 @@ pub struct App {
     share: SharePanel,
     start: Start,
     rooms: Rooms,
+    recent: Recent,
     dialogs: Dialogs,
     toasts: Toasts,
     placement: Placement,
@@ -53,6 +55,7 @@ impl App {
             share: SharePanel::default(),
             start: Start::default(),
             rooms: Rooms::default(),
+            recent: Recent::default(),
             dialogs: Dialogs::default(),
             toasts: Toasts::default(),
             placement: Placement::default(),
@@ -89,7 +92,7 @@ impl App {
         if self.closing || !context.input(|input| input.viewport().close_requested()) {
             return;
         }
-        if loses_something(&self.view) {
+        if ends_something(&self.view) {
             context.send_viewport_cmd(ViewportCommand::CancelClose);
             self.dialogs.open(Dialog::Quit);
         } else {
@@ -194,7 +197,7 @@ impl eframe::App for App {
         let keep_clear = CentralPanel::default()
             .frame(Frame::new().fill(tokens.background))
             .show(ui, |ui| {
-                let panels = (&mut self.start, &mut self.rooms);
+                let panels = (&mut self.start, &mut self.rooms, &mut self.recent);
                 let port = self.connection.port();
                 panels.1.hides_addresses = self.share.hides_addresses();
                 centre::ui(

@@ -1,4 +1,5 @@
-//! What needs attention: a failure until it is dismissed, a lost connection until it is back.
+//! What needs attention: a failure until it is dismissed, a lost connection until it is back, rooms that
+//! are not written down until they are.
 
 use std::time::Instant;
 
@@ -27,30 +28,34 @@ pub(crate) fn ui(ui: &mut Ui, view: &View, actions: &mut Vec<Action>) {
             retry_words(*retry_at, Instant::now())
         );
         let colors = (tokens.warning, tokens.warning_fill);
-        if banner(ui, colors, &title, &[&why.what, &why.advice], "Stop trying") {
+        if banner(
+            ui,
+            colors,
+            &title,
+            &[&why.what, &why.advice],
+            Some("Stop trying"),
+        ) {
             actions.push(Action::Disconnect);
         }
     }
+    let bad = (tokens.bad, tokens.bad_fill);
+    if let Some(Failure { what, advice }) = &view.trouble {
+        banner(ui, bad, what, &[advice], None);
+    }
     if let Some(Failure { what, advice }) = &view.failure
-        && banner(
-            ui,
-            (tokens.bad, tokens.bad_fill),
-            what,
-            &[advice],
-            "Dismiss",
-        )
+        && banner(ui, bad, what, &[advice], Some("Dismiss"))
     {
         actions.push(Action::DismissFailure);
     }
 }
 
-/// Paints one; whether its button was pressed.
+/// Paints one; whether its button was pressed. Without a button it stays as long as what it tells.
 fn banner(
     ui: &mut Ui,
     (color, fill): (Color32, Color32),
     title: &str,
     lines: &[&str],
-    button_text: &str,
+    button_text: Option<&str>,
 ) -> bool {
     let tokens = tokens(ui);
     let alert = UiBuilder::new()
@@ -73,7 +78,8 @@ fn banner(
                 ui.horizontal_top(|ui| {
                     icon(ui, Icon::Warning, 16.0, color);
                     ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
-                        let pressed = button(ui, true, button_text, 0.0).clicked();
+                        let pressed =
+                            button_text.is_some_and(|text| button(ui, true, text, 0.0).clicked());
                         ui.with_layout(Layout::top_down(Align::Min), |ui| {
                             ui.spacing_mut().item_spacing.y = 3.0;
                             ui.add(

@@ -9,8 +9,9 @@ use super::banner;
 use super::dialogs::Dialogs;
 use super::people;
 use super::progress;
+use super::recent::{self, Recent};
 use super::room_bar;
-use super::rooms::Rooms;
+use super::rooms::{self, Rooms};
 use super::start::Start;
 use super::theme::{Tokens, tokens};
 use crate::backend::{Action, Status, View};
@@ -25,6 +26,8 @@ const BAR_TWO_LINES: f32 = 98.0;
 const ONE_LINE: f32 = 622.0;
 /// With less than this between title and bars, the table takes all of it, in points.
 const TOO_LOW_FOR_PEOPLE: f32 = 220.0;
+/// As many rooms come before recent rooms are listed unasked.
+const ROOMS_FIRST: usize = 5;
 /// Bounds of the people's part, in points.
 const PEOPLE: std::ops::RangeInclusive<f32> = 92.0..=232.0;
 
@@ -32,7 +35,7 @@ const PEOPLE: std::ops::RangeInclusive<f32> = 92.0..=232.0;
 pub(crate) fn ui(
     ui: &mut Ui,
     view: &View,
-    (start, rooms): (&mut Start, &mut Rooms),
+    (start, rooms, recent): (&mut Start, &mut Rooms, &mut Recent),
     port: Option<u16>,
     actions: &mut Vec<Action>,
     dialogs: &mut Dialogs,
@@ -44,14 +47,14 @@ pub(crate) fn ui(
         start.ui(ui, view, port, actions);
         0.0
     } else {
-        session(ui, view, rooms, actions, dialogs)
+        session(ui, view, (rooms, recent), actions, dialogs)
     }
 }
 
 fn session(
     ui: &mut Ui,
     view: &View,
-    rooms: &mut Rooms,
+    (rooms, recent): (&mut Rooms, &mut Recent),
     actions: &mut Vec<Action>,
     dialogs: &mut Dialogs,
 ) -> f32 {
@@ -73,20 +76,33 @@ fn session(
     let bar_top = area.bottom() - bar_height;
     let progress_top = bar_top - progress::HEIGHT * progress::lines(view) as f32;
     let table_top = tools.bottom() + 6.0;
-    let people_height =
-        if rooms.selected(view).is_some() && progress_top - table_top >= TOO_LOW_FOR_PEOPLE {
-            ((progress_top - table_top) * 0.42).clamp(*PEOPLE.start(), *PEOPLE.end())
-        } else {
-            0.0
-        };
+    let parts = Heights::of(
+        view,
+        rooms.selected(view).is_some(),
+        recent,
+        progress_top - table_top,
+    );
+    let people_height = parts.people;
     let people_top = progress_top - people_height;
+    let recent_top = people_top - parts.recent;
 
     let table = Rect::from_min_max(
         pos2(area.left(), table_top),
-        pos2(area.right(), people_top.max(table_top)),
+        pos2(area.right(), recent_top.max(table_top)),
     );
     part(ui, table, |ui| rooms.table(ui, view, actions));
 
+    if parts.recent > 0.0 {
+        let place = Rect::from_min_max(
+            pos2(area.left(), recent_top),
+            pos2(area.right(), people_top),
+        );
+        let edge = Stroke::new(1.0, tokens.line);
+        ui.painter().hline(place.x_range(), place.top() + 0.5, edge);
+        part(ui, place, |ui| {
+            recent.ui(ui, view, parts.recent_is_open, actions, dialogs);
+        });
+    }
     if let (Some(room), true) = (rooms.selected(view), people_height > 0.0) {
         let people = strip(ui, tokens, area, people_top, progress_top);
         part(ui, people.shrink2(vec2(SIDE, 10.0)), |ui| {
@@ -105,7 +121,55 @@ fn session(
         room_bar::ui(ui, view, rooms.selected(view), actions, dialogs);
     });
     ui.advance_cursor_after_rect(area);
-    area.bottom() - progress_top
+    // People are only read, but recent rooms have buttons.
+    let clear_from = if people_height > 0.0 {
+        progress_top
+    } else {
+        recent_top
+    };
+    area.bottom() - clear_from
+}
+
+/// What the parts between the title and the bars take of the height there, in points. The table has the
+/// rest.
+struct Heights {
+    people: f32,
+    recent: f32,
+    recent_is_open: bool,
+}
+
+impl Heights {
+    fn of(view: &View, selected: bool, recent: &Recent, height: f32) -> Self {
+        let mut people = if selected && height >= TOO_LOW_FOR_PEOPLE {
+            (height * 0.42).clamp(*PEOPLE.start(), *PEOPLE.end())
+        } else {
+            0.0
+        };
+        if !view.keeps_rooms {
+            return Self {
+                people,
+                recent: 0.0,
+                recent_is_open: false,
+            };
+        }
+        let mut table = rooms::height_for(view.rooms.len().clamp(2, ROOMS_FIRST));
+        let mut left = height - people - recent::TITLE_HEIGHT - table;
+        if left < recent::ROW_HEIGHT && recent.is_asked_for(view) {
+            (people, table) = (0.0, rooms::height_for(1));
+            left = height - recent::TITLE_HEIGHT - table;
+        }
+        let recent_is_open = recent.is_open(view, left);
+        let list = if recent_is_open {
+            Recent::wanted_height(view).min(left).max(0.0)
+        } else {
+            0.0
+        };
+        Self {
+            people,
+            recent: recent::TITLE_HEIGHT + list,
+            recent_is_open,
+        }
+    }
 }
 
 /// Paints the ground of a part across the whole width, with a line above.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use egui::{Key, Layout, Popup, Response, RichText, TextEdit, Ui, vec2};
 
 use super::color::ColorChooser;
-use super::dialogs::{Dialog, Dialogs, loses_something};
+use super::dialogs::{Dialog, Dialogs, ends_something};
 use super::host::{parse_host, parse_port};
 use super::icons::Icon;
 use super::theme::{CONTROL_HEIGHT, tokens};
@@ -220,7 +220,7 @@ impl Connection {
             }
             Status::Hosting { .. } => {
                 if button(ui, true, "Stop hosting", width).clicked() {
-                    if loses_something(view) {
+                    if ends_something(view) {
                         dialogs.open(Dialog::StopHosting);
                     } else {
                         actions.push(Action::Disconnect);

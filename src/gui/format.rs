@@ -42,6 +42,17 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// How long ago something was: `just now`, `5 min ago`, `3 h ago`, `2 days ago`.
+pub(crate) fn ago(passed: Duration) -> String {
+    let minutes = passed.as_secs() / 60;
+    match minutes {
+        0 => "just now".to_owned(),
+        1..60 => format!("{minutes} min ago"),
+        60..2880 => format!("{} h ago", minutes / 60),
+        _ => format!("{} days ago", minutes / 1440),
+    }
+}
+
 /// How many people, in words: `1 person`, `3 people`.
 pub(crate) fn people(number: usize) -> String {
     if number == 1 {
@@ -79,13 +90,18 @@ pub(crate) fn percent(done: u64, total: u64) -> String {
     format!("{percent} %")
 }
 
-/// How far, how fast, how long: `45.0 MB of 112.6 MB · 3.4 MB/s · 12 s left`.
-pub(crate) fn progress(done: u64, total: u64, elapsed: Duration) -> String {
-    let mut words = if total == 0 {
+/// How far something is: `45.0 MB of 112.6 MB`.
+pub(crate) fn far(done: u64, total: u64) -> String {
+    if total == 0 {
         bytes(done)
     } else {
         format!("{} of {}", bytes(done.min(total)), bytes(total))
-    };
+    }
+}
+
+/// How far, how fast, how long: `45.0 MB of 112.6 MB · 3.4 MB/s · 12 s left`.
+pub(crate) fn progress(done: u64, total: u64, elapsed: Duration) -> String {
+    let mut words = far(done, total);
     // Before that the rate says more about the start than about the line.
     if elapsed >= Duration::from_secs(1) && done > 0 {
         let rate = u128::from(done) * 1000 / elapsed.as_millis();
@@ -138,6 +154,21 @@ mod tests {
         assert_eq!(duration(Duration::from_millis(11_600)), "12 s");
         assert_eq!(duration(Duration::from_secs(170)), "3 min");
         assert_eq!(duration(Duration::from_secs(7_200)), "2 h");
+    }
+
+    #[test]
+    fn the_past_is_told_as_people_tell_it() {
+        for (seconds, words) in [
+            (0, "just now"),
+            (59, "just now"),
+            (60, "1 min ago"),
+            (3_599, "59 min ago"),
+            (3_600, "1 h ago"),
+            (172_799, "47 h ago"),
+            (172_800, "2 days ago"),
+        ] {
+            assert_eq!(ago(Duration::from_secs(seconds)), words);
+        }
     }
 
     #[test]

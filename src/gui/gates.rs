@@ -1,6 +1,6 @@
 //! What can be done with a room now, and else why not, in the words of the tooltip.
 
-use crate::backend::{Membership, Room, RoomState, View};
+use crate::backend::{Membership, RecentRoom, Room, RoomState, View};
 
 const NOT_CONNECTED: &str = "Not connected at the moment";
 const NO_ROOM: &str = "Select a room first";
@@ -93,6 +93,15 @@ pub(crate) fn delete(view: &View, room: Option<&Room>) -> Gate {
         Some(room) if room.state == RoomState::Empty && room.members.is_empty() => Ok(()),
         Some(_) => no("Only an empty room can be deleted"),
     }
+}
+
+/// Reopen.
+pub(crate) fn reopen(view: &View, recent: &RecentRoom) -> Gate {
+    online(view)?;
+    if view.rooms.iter().any(|room| room.name == recent.name) {
+        return no("There is a room with this name: delete that one first");
+    }
+    Ok(())
 }
 
 /// Create, with the name typed.

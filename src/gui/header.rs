@@ -12,7 +12,7 @@ use super::format;
 use super::icons::{self, Icon};
 use super::theme::{TEXT_TITLE, Tokens, tokens};
 use super::widgets::icon_button;
-use crate::backend::{Action, Status, Theme, View};
+use crate::backend::{Action, BringingBack, Status, Theme, View};
 
 /// Room for the three buttons, in points.
 const BUTTONS_WIDTH: f32 = 3.0 * 32.0 + 2.0 * 8.0;
@@ -101,6 +101,15 @@ fn look(status: &Status, tokens: &Tokens) -> (Icon, Color32) {
 
 /// Where the connection stands, in words.
 fn words(view: &View, now: Instant) -> String {
+    if let Some(BringingBack {
+        done_bytes,
+        total_bytes,
+        ..
+    }) = &view.bringing_back
+    {
+        let far = format::far(*done_bytes, *total_bytes);
+        return format!("Bringing back rooms: {far}");
+    }
     match &view.status {
         Status::Offline => "Offline".to_owned(),
         Status::Connecting { target } => format!("Connecting to {target}…"),

@@ -21,6 +21,8 @@ pub(crate) enum Icon {
     EyeOff,
     /// Opens downwards.
     ChevronDown,
+    /// Is closed, and opens.
+    ChevronRight,
     /// Sorted smallest first.
     TriangleUp,
     /// Sorted largest first.
@@ -109,6 +111,7 @@ impl Icon {
                 }
             }
             Self::ChevronDown => pen.line(&[(4.0, 6.2), (8.0, 10.2), (12.0, 6.2)]),
+            Self::ChevronRight => pen.line(&[(6.2, 4.0), (10.2, 8.0), (6.2, 12.0)]),
             Self::TriangleUp => pen.filled(&[(3.5, 11.0), (8.0, 4.5), (12.5, 11.0)]),
             Self::TriangleDown => pen.filled(&[(3.5, 5.0), (12.5, 5.0), (8.0, 11.5)]),
             Self::Cross => {

@@ -20,6 +20,7 @@ mod icons;
 mod people;
 mod placement;
 mod progress;
+mod recent;
 mod room_bar;
 mod rooms;
 mod share;

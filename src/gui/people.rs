@@ -5,7 +5,7 @@ use egui::{Align, Label, Layout, RichText, ScrollArea, Ui};
 use super::format;
 use super::theme::{TEXT_SMALL, tokens};
 use super::widgets::{caption, card_title, person_color, swatch};
-use crate::backend::{ANY_VERSION, Person, Room, RoomState};
+use crate::backend::{ANY_VERSION, Flow, Person, Room, RoomState};
 
 /// Height of one person, in points.
 const ROW_HEIGHT: f32 = 26.0;
@@ -54,14 +54,16 @@ fn line(ui: &mut Ui, person: &Person, hides_addresses: bool) {
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.add_space(4.0);
-            ui.add(
-                Label::new(
-                    RichText::new(doing(person, hides_addresses))
-                        .size(TEXT_SMALL)
-                        .color(tokens.dim),
-                )
-                .truncate(),
-            );
+            if let Some(lag) = lag(person) {
+                ui.label(RichText::new(lag).size(TEXT_SMALL).color(tokens.warning));
+            }
+            let doing = RichText::new(doing(person, hides_addresses))
+                .size(TEXT_SMALL)
+                .color(tokens.dim);
+            let label = ui.add(Label::new(doing).truncate());
+            if let Some(flow) = &person.flow {
+                label.on_hover_text(flowed(flow));
+            }
         });
     });
 }
@@ -81,6 +83,20 @@ fn doing(person: &Person, hides_address: bool) -> String {
     parts.join(" · ")
 }
 
+/// How far behind the room somebody is, when that is worth telling.
+fn lag(person: &Person) -> Option<String> {
+    let bytes = person.flow.map_or(0, |flow| flow.lag_bytes);
+    (bytes > 0).then(|| format!("{} behind", format::bytes(bytes)))
+}
+
+fn flowed(flow: &Flow) -> String {
+    format!(
+        "{} came from them, {} went to them",
+        format::bytes(flow.from_bytes),
+        format::bytes(flow.to_bytes)
+    )
+}
+
 fn figures(room: &Room) -> String {
     if room.awaits_scene {
         return "The first Blender that joins brings its scene".to_owned();
@@ -89,6 +105,12 @@ fn figures(room: &Room) -> String {
         return "Empty: a Blender that joins loses the scene it has open".to_owned();
     }
     let mut parts = vec![format::bytes(room.size_bytes), format::edits(room.edits)];
+    if room.growth_bytes > 0 {
+        parts.push(format!("{}/s now", format::bytes(room.growth_bytes)));
+    }
+    if room.trouble.is_some() {
+        parts.push("not written to the disk".to_owned());
+    }
     for (program, version) in [
         ("Blender", &room.blender_version),
         ("Mixer", &room.mixer_version),
@@ -116,6 +138,7 @@ mod tests {
             scene: Some(("Harbour".to_owned(), 48)),
             address: "192.168.0.31".to_owned(),
             is_me: false,
+            flow: None,
         }
     }
 

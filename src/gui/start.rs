@@ -1,13 +1,17 @@
 //! The first picture: host a session, or join one.
 
+use std::time::Duration;
+
 use egui::{
-    Align, Key, Label, Layout, Rect, RichText, ScrollArea, TextEdit, Ui, UiBuilder, pos2, vec2,
+    Align, Key, Label, Layout, ProgressBar, Rect, RichText, ScrollArea, TextEdit, Ui, UiBuilder,
+    pos2, vec2,
 };
 
+use super::format;
 use super::host::parse_host;
 use super::theme::{self, TEXT_HERO, TEXT_TITLE, tokens};
 use super::widgets::{button, caption, card, explain, field, field_error, primary};
-use crate::backend::{Action, DEFAULT_PORT, Status, View};
+use crate::backend::{Action, BringingBack, DEFAULT_PORT, Status, View};
 
 /// Space around the cards, in points.
 const GAP: f32 = theme::GAP as f32;
@@ -70,7 +74,9 @@ impl Start {
                     });
                     ui.add_space(GAP);
                     ui.spacing_mut().item_spacing = vec2(GAP, GAP);
-                    if let Status::Connecting { target } = &view.status {
+                    if let Some(bringing_back) = &view.bringing_back {
+                        bringing_back_card(ui, bringing_back, actions);
+                    } else if let Status::Connecting { target } = &view.status {
                         connecting_card(ui, target, actions);
                     } else if side_by_side {
                         ui.columns_const(|[host, join]| {
@@ -144,15 +150,37 @@ fn connecting_card(ui: &mut Ui, target: &str, actions: &mut Vec<Action>) {
         ui,
         &format!("Connecting to {target}…"),
         "This takes a few seconds at most.",
-        |ui| {
-            if button(ui, true, "Stop", 0.0)
-                .accessible_name("Stop connecting")
-                .clicked()
-            {
-                actions.push(Action::Disconnect);
-            }
-        },
+        |ui| stop_button(ui, "Stop connecting", actions),
     );
+}
+
+fn bringing_back_card(ui: &mut Ui, work: &BringingBack, actions: &mut Vec<Action>) {
+    let words = "They were open when Mixdesk last ended unexpectedly. \
+                 If you stop, they are kept for the next time.";
+    titled(ui, "Bringing back rooms", words, |ui| {
+        // Rate and time left change even when no byte is read.
+        ui.request_repaint_after(Duration::from_secs(1));
+        let BringingBack {
+            done_bytes: done,
+            total_bytes: total,
+            since,
+        } = *work;
+        let bar = ProgressBar::new(format::share(done, total))
+            .desired_height(6.0)
+            .fill(tokens(ui).accent);
+        ui.add(bar).accessible_name("Bringing back rooms");
+        caption(ui, format::progress(done, total, since.elapsed()));
+        stop_button(ui, "Stop bringing back rooms", actions);
+    });
+}
+
+fn stop_button(ui: &mut Ui, name: &str, actions: &mut Vec<Action>) {
+    if button(ui, true, "Stop", 0.0)
+        .accessible_name(name)
+        .clicked()
+    {
+        actions.push(Action::Disconnect);
+    }
 }
 
 fn titled(ui: &mut Ui, title: &str, words: &str, content: impl FnOnce(&mut Ui)) {

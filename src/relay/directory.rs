@@ -1,6 +1,9 @@
 //! Figures for the host: a read-only picture of rooms and peers, and of what is kept of rooms.
 
+use std::path::Path;
 use std::time::SystemTime;
+
+use tokio::sync::watch;
 
 use super::hub::Hub;
 use super::log::Lag;
@@ -119,6 +122,12 @@ impl Relay {
         self.revived.trouble.as_deref()
     }
 
+    /// Where rooms are kept, if they are.
+    #[must_use]
+    pub fn rooms_folder(&self) -> Option<&Path> {
+        self.hub.library().map(|library| library.shelf.folder())
+    }
+
     /// Rooms that ended and can be brought back. Look for them where blocking is allowed.
     #[must_use]
     pub fn recent_rooms(&self) -> RecentRooms {
@@ -148,6 +157,13 @@ impl Relay {
 pub struct RecentRooms(Option<std::sync::Arc<super::shelf::Shelf>>);
 
 impl RecentRooms {
+    /// Rings when a room has come to these or left them. What they are now counts as seen. `None` when
+    /// rooms are not kept.
+    #[must_use]
+    pub fn bell(&self) -> Option<watch::Receiver<()>> {
+        self.0.as_ref().map(|shelf| shelf.bell())
+    }
+
     /// All of them, latest first. Blocks.
     #[must_use]
     pub fn list(&self) -> Vec<Recent> {

@@ -96,6 +96,9 @@ impl Library {
         let size = |path: &PathBuf| path.metadata().map_or(0, |metadata| metadata.len());
         let total = living.iter().map(size).sum();
         let mut done = 0;
+        // Taken in only when all have been read: so that those of a start that is stopped in between stay
+        // where they are.
+        let mut all = Vec::new();
         for path in living {
             let bytes = size(&path);
             let found = restore(&self.shelf, &path, |at| {
@@ -103,17 +106,24 @@ impl Library {
                     done: done + at,
                     total,
                 });
-                true
+                !progress.is_closed()
             });
+            if progress.is_closed() {
+                tracing::info!("stopped: the rooms are brought back at the next start");
+                return Revived::default();
+            }
             done += bytes;
             match found {
-                Ok(found) => self.take_in(hub, found, &mut revived),
+                Ok(found) => all.push(found),
                 Err(error) => {
                     let name = path.file_name().unwrap_or_default().to_string_lossy();
                     tracing::error!(file = %name, "a room could not be brought back: {error}");
                     revived.lost.push(format!("{name}: {error}"));
                 }
             }
+        }
+        for found in all {
+            self.take_in(hub, found, &mut revived);
         }
         revived
     }

@@ -60,7 +60,7 @@ pub use guests::{Ban, Guests, Origin};
 pub use library::Progress;
 pub use limits::Limits;
 pub use serve::{Bound, Relay, RelayError, bind};
-pub use shelf::{Keeping, Recent};
+pub use shelf::{Keeping, Recent, recent_rooms};
 
 /// One connection, for as long as the relay runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

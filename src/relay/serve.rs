@@ -84,6 +84,9 @@ impl Bound {
     /// Brings the rooms back that were alive when the last relay there was killed, then starts. Who
     /// connects meanwhile waits. Where the folder cannot be used the rooms live in memory, and
     /// [`Relay::trouble`] says why.
+    ///
+    /// When the last receiver of `progress` is gone this stops: the relay has no rooms then, and the next
+    /// start finds all of them.
     pub async fn start_keeping(
         self,
         limits: Limits,

@@ -9,6 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::watch;
+
 use super::keeper::Open;
 use crate::archive::journal::{JournalWriter, peek};
 use crate::archive::{ArchiveError, Heading};
@@ -57,6 +59,8 @@ pub(super) struct Shelf {
     folder: PathBuf,
     recent_for: Duration,
     recent_bytes: u64,
+    /// Rings when a room has come to the recent ones or left them.
+    changed: watch::Sender<()>,
     /// Let go of by the system however this program ends.
     _lock: File,
 }
@@ -81,12 +85,23 @@ impl Shelf {
                 folder,
                 recent_for: keeping.recent_for,
                 recent_bytes: keeping.recent_bytes,
+                changed: watch::Sender::new(()),
                 _lock: lock,
             });
         }
         Err(io::Error::other(format!(
             "{FOLDERS} other programs keep their rooms there"
         )))
+    }
+
+    /// Where the rooms' files are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Rings when a room has come to the recent ones or left them.
+    pub(super) fn bell(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Starts a room's file.
@@ -139,14 +154,12 @@ impl Shelf {
             tracing::debug!("the time of a room's end was not kept: {error}");
         }
         self.expire(SystemTime::now());
+        self.changed.send_replace(());
     }
 
     /// The rooms that ended, latest first.
     pub(super) fn recent(&self) -> Vec<Recent> {
-        let paths = rooms(&self.folder.join(RECENT)).unwrap_or_default();
-        let mut recent: Vec<_> = paths.iter().filter_map(|path| look_at(path)).collect();
-        recent.sort_by(|a, b| (b.ended, &b.id).cmp(&(a.ended, &a.id)));
-        recent
+        latest_first(recent_in(&self.folder))
     }
 
     /// Takes a recent room's file back among those that live.
@@ -160,6 +173,7 @@ impl Shelf {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         fs::rename(from, &to)?;
+        self.changed.send_replace(());
         Ok(to)
     }
 
@@ -168,7 +182,9 @@ impl Shelf {
     /// # Errors
     /// When there is no such file, or it cannot be removed.
     pub(super) fn forget(&self, id: &str) -> io::Result<()> {
-        fs::remove_file(self.recent_path(id)?)
+        fs::remove_file(self.recent_path(id)?)?;
+        self.changed.send_replace(());
+        Ok(())
     }
 
     fn recent_path(&self, id: &str) -> io::Result<PathBuf> {
@@ -270,6 +286,24 @@ fn rooms(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// The rooms that ended whose files are in `folder` or in those of other programs beside it, latest
+/// first. Only looks, so that it does not matter who has the folders. Blocks.
+#[must_use]
+pub fn recent_rooms(folder: &Path) -> Vec<Recent> {
+    let folders = (1..=FOLDERS).map(|number| numbered(folder, number));
+    latest_first(folders.flat_map(|folder| recent_in(&folder)).collect())
+}
+
+fn recent_in(folder: &Path) -> Vec<Recent> {
+    let paths = rooms(&folder.join(RECENT)).unwrap_or_default();
+    paths.iter().filter_map(|path| look_at(path)).collect()
+}
+
+fn latest_first(mut recent: Vec<Recent>) -> Vec<Recent> {
+    recent.sort_by(|a, b| (b.ended, &b.id).cmp(&(a.ended, &a.id)));
+    recent
+}
+
 fn look_at(path: &Path) -> Option<Recent> {
     let id = path.file_name()?.to_str()?.to_owned();
     let metadata = path.metadata().ok()?;
@@ -353,6 +387,16 @@ mod tests {
         let second = Shelf::open(&keeping(folder.path())).unwrap();
         assert_eq!(first.folder, folder.path().join("rooms"));
         assert_eq!(second.folder, folder.path().join("rooms-2"));
+        for (shelf, room) in [(&first, "a"), (&second, "b")] {
+            let bell = shelf.bell();
+            let open = shelf.create(&heading(room)).unwrap();
+            assert!(!bell.has_changed().unwrap());
+            shelf.retire(&open.path);
+            assert!(bell.has_changed().unwrap());
+        }
+        let all = recent_rooms(&folder.path().join("rooms"));
+        assert_eq!(names(&all), ["b", "a"], "whoever has the folders");
+        assert!(recent_rooms(&folder.path().join("nowhere")).is_empty());
         drop(first);
         let third = Shelf::open(&keeping(folder.path())).unwrap();
         assert_eq!(third.folder, folder.path().join("rooms"));

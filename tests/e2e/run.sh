@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Two real windows on a display of their own, worked with mouse and keyboard: one hosts, the other joins.
+# Two real windows on a display of their own, worked with mouse and keyboard: one hosts, the other joins, and
+# the host is killed and started again.
 # What came of it is read from `mixdesk rooms`, logs and exit codes; the pictures are for people.
 #
 # usage: tests/e2e/run.sh PROGRAM FOLDER
@@ -10,7 +11,7 @@
 set -euo pipefail
 
 if [[ $# -ne 2 || ! -x $1 ]]; then
-    sed -n 's/^# \{0,1\}//; 2,9p' "$0" >&2
+    sed -n 's/^# \{0,1\}//; 2,10p' "$0" >&2
     exit 2
 fi
 program=$(realpath "$1")
@@ -74,7 +75,7 @@ finish() {
         end "${own[at]}"
     done
     for window in one two; do
-        cat "$work/$window"/log/*.log >"$artefacts/$window.log" 2>/dev/null || true
+        cat "$work/$window"/log*/*.log >"$artefacts/$window.log" 2>/dev/null || true
         if [[ $code -ne 0 ]]; then
             echo "e2e: the log of window $window ends with" >&2
             tail -n 20 "$artefacts/$window.log" >&2 || true
@@ -108,6 +109,9 @@ ended() { ! kill -0 "$1" 2>/dev/null; }
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 is_free() { ! listens "$1"; }
 logged() { grep -qs -- "$2" "$work/$1"/log/*.log; }
+lines() { cat "$work/$1"/log/*.log | wc -l; }
+# Whether a window logged it after so many lines: logged_after NAME LINES WORDS
+logged_after() { cat "$work/$1"/log/*.log | tail -n "+$(($2 + 1))" | grep -q -- "$3"; }
 answered() { [[ -s $work/display ]]; }
 manages() { xdotool get_desktop >/dev/null 2>&1; }
 # Sets `window` to the window of a process, once it is shown.
@@ -251,26 +255,42 @@ type_into "$two" $port_field "$port"
 picture 4-typed
 click "$two" $connect_button
 soon 'session of the guest' logged two 'online'
+# joins WINDOW PICTURE
 joins() {
-    click "$two" $first_row
-    picture 5-selected
-    click "$two" $join_button
+    click "$1" $first_row
+    picture "$2"
+    click "$1" $join_button
     comes_to_have 2
 }
-soon 'second person' joins
+soon 'second person' joins "$two" 5-selected
 picture 6-joined
+
+# Nothing is put away then, and nobody is told.
+kill -KILL "$one_pid"
+soon 'end of the killed host' ended "$one_pid"
+wait "$one_pid" 2>/dev/null || true
+mv "$work/one/log" "$work/one/log-killed"
+start one 20 Ada
+one=$window one_pid=$pid
+click "$one" $connect_button
+soon 'host again' listens "$port"
+soon 'room brought back' logged one 'brought back'
+soon 'guest who comes back by itself' listed '"people":1'
+soon 'host in the room again' joins "$one" 7-brought-back
+picture 8-again
 
 for window in "$one" "$two"; do
     timeout "$patience" xdotool windowsize --sync "$window" 720 520 || fail 'a window does not become small'
 done
 timeout "$patience" xdotool windowactivate --sync "$one"
-picture 7-small
+picture 9-small
 
 xdotool key alt+F4
 soon 'question' moved
-picture 8-asks
+picture 10-asks
 ended "$one_pid" && fail 'the host closed without asking'
 listed '"people":2' || fail 'the host ended the session before it was answered'
+told=$(lines two)
 # The keyboard is on Stay, and Quit is next.
 xdotool key Tab key Return
 soon 'end of the host' ended "$one_pid"
@@ -278,8 +298,8 @@ code=0
 wait "$one_pid" || code=$?
 [[ $code -eq 0 ]] || fail "the host ended with exit code $code"
 soon 'free port' is_free "$port"
-soon 'loss' logged two 'closed the connection'
-picture 9-lost
+soon 'loss' logged_after two "$told" 'closed the connection'
+picture 11-lost
 
 began=$(millis)
 kill -TERM "$two_pid"

@@ -13,6 +13,8 @@ use serde_json::Value;
 #[cfg(unix)]
 use crate::common::Program;
 use crate::common::program::command;
+#[cfg(unix)]
+use crate::common::program::hosting;
 use crate::common::{Client, relay};
 
 fn output(args: &[&str]) -> Output {
@@ -168,6 +170,66 @@ async fn it_watches_a_room() {
     assert!(took < END_PATIENCE, "{took:?}");
 }
 
+/// The first bytes of the five commands of a room, as somebody gets them who joins it.
+#[cfg(unix)]
+async fn numbers(host: &Program) -> Vec<u8> {
+    let mut member = Client::hello(host.address()).await;
+    member.enter("Shot 12").await;
+    let all = |member: &Client| member.commands().len() == 5;
+    member.until("all commands", all).await;
+    let commands = member.commands().into_iter();
+    commands.map(|got| got.payload[0]).collect()
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn rooms_survive_a_kill_and_are_brought_back_after_their_end() {
+    use rustix::process::Signal;
+    let home = tempfile::tempdir().unwrap();
+    let recent = |args: &[&str]| {
+        let output = command(home.path(), args).output().unwrap();
+        (output.status.code(), text(&output.stdout))
+    };
+    let none = (Some(0), "No recent rooms.\n".to_owned());
+
+    let host = Program::host(home.path());
+    let mut a = Client::hello(host.address()).await;
+    a.make("Shot 12").await;
+    for number in 0..5 {
+        a.send(140, &[number; 86]).await;
+    }
+    // What somebody has got is not lost.
+    assert_eq!(numbers(&host).await, [0, 1, 2, 3, 4]);
+    host.kill();
+
+    let host = Program::host(home.path());
+    assert_eq!(numbers(&host).await, [0, 1, 2, 3, 4]);
+    assert_eq!(recent(&["recent"]), none);
+    assert_eq!(host.end(Signal::TERM).0, Some(0));
+
+    let (code, json) = recent(&["recent", "--json"]);
+    assert_eq!(code, Some(0));
+    let room: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(room["room"], "Shot 12");
+    assert!(room["bytes"].as_u64().unwrap() > 500 && room["ended"].as_u64().unwrap() > 1 << 30);
+    let id = room["id"].as_str().unwrap();
+    let (_, table) = recent(&["recent"]);
+    let row = table.lines().nth(1).unwrap();
+    for word in ["Shot 12", "just now", id] {
+        assert!(row.contains(word), "{word} in {row}");
+    }
+
+    let mut asked = hosting(home.path(), 0);
+    let mut host = Program::start(asked.args(["--reopen", id]));
+    assert_eq!(host.event("reopened")["room"], "Shot 12");
+    let host = host.hosts();
+    // Another one has the folder, and is not disturbed.
+    assert_eq!(recent(&["recent"]), none);
+    assert_eq!(numbers(&host).await, [0, 1, 2, 3, 4]);
+    host.end(Signal::TERM);
+    assert!(recent(&["recent"]).1.contains("Shot 12"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn failures_have_words_and_exit_codes() {
     let relay = relay();
@@ -184,6 +246,11 @@ async fn failures_have_words_and_exit_codes() {
             &["host", "--port", "0", "--bind", "192.0.2.77"],
             1,
             "cannot host",
+        ),
+        (
+            &["host", "--port", "0", "--reopen", "x.mixdesk"],
+            4,
+            "no recent room",
         ),
         (&["rooms", &free], 3, "Nobody answers"),
         (&["watch", &free, "R"], 3, "Nobody answers"),
@@ -203,7 +270,14 @@ async fn failures_have_words_and_exit_codes() {
 #[test]
 fn help_tells_all_commands() {
     let help = text(&output(&["--help"]).stdout);
-    for word in ["host", "rooms", "watch", "Exit codes", "MIXDESK_HOME"] {
+    for word in [
+        "host",
+        "rooms",
+        "recent",
+        "watch",
+        "Exit codes",
+        "MIXDESK_HOME",
+    ] {
         assert!(help.contains(word), "{help}");
     }
     let mut nothing = String::new();
@@ -218,7 +292,7 @@ fn help_tells_all_commands() {
 fn hosting_in(home: &Path, guests: &str) -> (Program, ChildStdin, std::net::SocketAddr) {
     let settings = format!("[relay]\nspare_this_computer = false\n{guests}");
     std::fs::write(home.join("settings.toml"), settings).unwrap();
-    let mut command = crate::common::program::hosting(home, 0);
+    let mut command = hosting(home, 0);
     let mut host = Program::start_hosting(command.stdin(Stdio::piped()));
     let input = host.input().unwrap();
     let at = host.address();

@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use mixdesk::net::Bind;
-use mixdesk::relay::{Guests, Limits, bind};
+use mixdesk::relay::{Guests, Keeping, Limits, Progress, Relay, bind};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::watch;
 
 use crate::common::client::{frame, join};
 use crate::common::{Client, relay, relay_with, soon};
@@ -156,4 +157,47 @@ async fn a_member_that_takes_nothing_is_dropped_and_a_slow_one_is_not() {
     let _end = soon("the end", deaf.stream.read_to_end(&mut rest)).await;
     assert!(rest.len() < MORE_THAN_FITS as usize * (1 << 20));
     relay.stop().await;
+}
+
+/// A relay that keeps its rooms. Without `looks` nobody wants to know how far bringing them back is.
+async fn keeping(folder: &std::path::Path, looks: bool) -> Relay {
+    let (progress, look) = watch::channel(Progress::default());
+    let _look = looks.then_some(look);
+    let keeping = Keeping {
+        folder: folder.to_owned(),
+        recent_for: Duration::from_secs(60 * 60),
+        recent_bytes: 1 << 30,
+    };
+    bind(Bind::Only(IpAddr::V4(Ipv4Addr::LOCALHOST)), 0)
+        .unwrap()
+        .start_keeping(Limits::default(), Guests::default(), keeping, &progress)
+        .await
+}
+
+#[test]
+fn bringing_rooms_back_can_be_stopped_and_is_done_the_next_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    let killed = runtime();
+    let relay = killed.block_on(async {
+        let relay = keeping(folder.path(), true).await;
+        let mut maker = Client::hello(relay.address()).await;
+        maker.make("R").await;
+        send_large(&mut maker, 3).await;
+        relay
+    });
+    // Its tasks first, as it would end in order.
+    killed.shutdown_timeout(Duration::from_secs(10));
+    drop(relay);
+
+    runtime().block_on(async {
+        let relay = keeping(folder.path(), false).await;
+        assert!(relay.brought_back().is_empty() && relay.not_brought_back().is_empty());
+        assert!(relay.directory().rooms.is_empty());
+        relay.stop().await;
+        let relay = keeping(folder.path(), true).await;
+        assert_eq!(relay.brought_back(), ["R"]);
+        assert!(relay.recent_rooms().list().is_empty());
+        relay.stop().await;
+    });
 }

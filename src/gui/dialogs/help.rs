@@ -5,21 +5,26 @@ use egui::{Grid, Label, RichText, ScrollArea, Ui};
 use super::{Answer, close_button, title};
 use crate::gui::theme::tokens;
 
-const HOST: [&str; 3] = [
+const HOST: [&str; 4] = [
     "1. Leave localhost in Host, and press Connect.",
     "2. Press Copy address, and send it to your colleagues.",
     "3. In Blender, open the Mixer panel, press Connect, then Create Room. Your scene is uploaded to the room.",
+    "4. Rooms that ended are under Recent rooms while you host: press Reopen to bring one back.",
 ];
 const JOIN: [&str; 3] = [
     "1. Paste the address you got into Host, and press Connect.",
     "2. Select a room, and press Open in Blender.",
     "3. Or, in Blender: open the Mixer panel, type the same address, press Connect, then join the room.",
 ];
-const KEYS: [(&str, &str); 7] = [
+const KEYS: [(&str, &str); 8] = [
     ("F1", "This help"),
     ("Tab, Shift+Tab", "Next and previous control"),
-    ("Enter", "In a field: go ahead. In the list: join the room"),
-    ("Up, Down, Home, End", "Move in the list of rooms"),
+    (
+        "Enter",
+        "In a field: go ahead. In a list: join or reopen the room",
+    ),
+    ("Up, Down, Home, End", "Move in a list of rooms"),
+    ("Delete", "In the list of recent rooms: remove one"),
     ("Ctrl+C", "On an address: copy it"),
     ("Ctrl +, Ctrl -, Ctrl 0", "Larger, smaller, normal size"),
     ("Esc", "Close what stands in front"),

@@ -1,6 +1,7 @@
 //! What stands in front of the window until it is answered. One at a time.
 
 mod delete_room;
+mod forget_room;
 mod help;
 mod log;
 mod quit;
@@ -12,18 +13,20 @@ use egui::{
 };
 
 use self::log::Log;
-pub(crate) use self::stop_hosting::loses_something;
+pub(crate) use self::stop_hosting::ends_something;
 use super::theme::{RADIUS_LARGE, TEXT_TITLE, tokens};
 use super::widgets::{button, danger};
-use crate::backend::{Action, View};
+use crate::backend::{Action, RecentRoom, View};
 
 /// What can stand in front of the window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Dialog {
     /// Asks before others are cut off.
     StopHosting,
-    /// Asks before a room is lost.
+    /// Asks before a room ends for everybody.
     DeleteRoom(String),
+    /// Asks before a recent room is removed for good.
+    ForgetRoom(RecentRoom),
     /// Asks before others are cut off by closing the window.
     Quit,
     /// How to host and join, and the keys.
@@ -69,7 +72,8 @@ impl Dialogs {
             .frame(frame(context))
             .show(context, |ui| match &dialog {
                 Dialog::StopHosting => stop_hosting::ui(ui, view, fresh),
-                Dialog::DeleteRoom(room) => delete_room::ui(ui, room, fresh),
+                Dialog::DeleteRoom(room) => delete_room::ui(ui, view, room, fresh),
+                Dialog::ForgetRoom(room) => forget_room::ui(ui, room, fresh),
                 Dialog::Quit => quit::ui(ui, view, fresh),
                 Dialog::Help => help::ui(ui, fresh),
                 Dialog::Log => self.log.ui(ui, view, actions, fresh),
@@ -79,6 +83,9 @@ impl Dialogs {
             (Answer::Open, _) if !close => return false,
             (Answer::Confirm, Dialog::StopHosting) => actions.push(Action::Disconnect),
             (Answer::Confirm, Dialog::DeleteRoom(room)) => actions.push(Action::DeleteRoom(room)),
+            (Answer::Confirm, Dialog::ForgetRoom(room)) => {
+                actions.push(Action::ForgetRecentRoom(room.id));
+            }
             (Answer::Confirm, Dialog::Quit) => {
                 self.shown = None;
                 return true;

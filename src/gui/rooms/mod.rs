@@ -30,6 +30,11 @@ const MAKE_BUTTONS: f32 = 232.0;
 /// Narrower than this, the buttons go below the title, in points.
 const ONE_LINE_TOOLS: f32 = 520.0;
 
+/// The height in which so many rooms can be seen, in points.
+pub(crate) fn height_for(rooms: usize) -> f32 {
+    TITLES_HEIGHT + ROW_HEIGHT * rooms as f32
+}
+
 /// What the rooms list remembers: what is typed, chosen and sorted by.
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
@@ -337,5 +342,7 @@ fn sample(name: &str, edits: u64) -> Room {
         awaits_scene: false,
         keep_open: false,
         state: crate::backend::RoomState::Empty,
+        growth_bytes: 0,
+        trouble: None,
     }
 }

@@ -104,10 +104,14 @@ impl Program {
 
     /// The same with a command of [`hosting`].
     pub(crate) fn start_hosting(command: &mut Command) -> Self {
-        let mut program = Self::start(command);
-        let hosting = program.event("hosting");
-        program.port = u16::try_from(hosting["port"].as_u64().unwrap()).unwrap();
-        program
+        Self::start(command).hosts()
+    }
+
+    /// Waits until it listens.
+    pub(crate) fn hosts(mut self) -> Self {
+        let hosting = self.event("hosting");
+        self.port = u16::try_from(hosting["port"].as_u64().unwrap()).unwrap();
+        self
     }
 
     /// Its standard input, if that was piped and is not taken yet.

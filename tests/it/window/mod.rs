@@ -12,6 +12,7 @@ mod closing;
 mod connection;
 mod layout;
 mod news;
+mod recent;
 mod rooms;
 mod share;
 mod status;
@@ -181,6 +182,7 @@ fn person(name: &str) -> Person {
         scene: Some(("Harbour".to_owned(), 48)),
         address: "192.168.0.31".to_owned(),
         is_me: false,
+        flow: None,
     }
 }
 
@@ -199,6 +201,8 @@ fn room(name: &str, state: RoomState, members: usize) -> Room {
         awaits_scene: false,
         keep_open: false,
         state,
+        growth_bytes: 0,
+        trouble: None,
     }
 }
 

@@ -21,6 +21,7 @@ mod failures;
 mod hosting;
 #[cfg(not(target_os = "macos"))]
 mod people;
+mod recent;
 #[cfg(not(target_os = "macos"))]
 mod rooms;
 mod settings;
@@ -281,6 +282,12 @@ impl Window {
         root.events.push(ViewportEvent::Close);
         self.act();
         !self.told(&ViewportCommand::CancelClose)
+    }
+
+    /// Ends all at once, as when the program is killed: nobody is told, nothing is put away.
+    fn kill(self) {
+        // The runtime first: a backend whose window is gone ends in order.
+        drop(self.backend);
     }
 
     /// What happens after the window has gone; how long it took.

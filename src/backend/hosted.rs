@@ -1,0 +1,442 @@
+//! Our own relay as the desk looks after it: its figures, what it writes down, and the rooms that ended.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use tokio::time::{Instant, sleep_until};
+
+use super::action::Notice;
+use super::view::{Failure, Flow, Level, RecentRoom, View};
+use crate::relay::{Directory, Recent, RecentRooms, Relay};
+
+/// How often the relay's figures are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// As many rooms are named in a sentence; of the others their number is told.
+const NAMED: usize = 5;
+
+/// Our own relay.
+#[derive(Debug)]
+pub(super) struct Hosted {
+    relay: Relay,
+    look_at: Instant,
+    figures: Figures,
+    shelf: RecentRooms,
+    /// Rings when a room has come to the recent ones or left them; `None` when rooms are not kept.
+    bell: Option<watch::Receiver<()>>,
+    /// One at a time, so that the last answer is the newest.
+    listing: Option<JoinHandle<Vec<Recent>>>,
+    recent: Vec<RecentRoom>,
+    /// Those that are on their way back. Their files are no longer among the recent ones.
+    reopening: Vec<RecentRoom>,
+    tasks: JoinSet<Done>,
+}
+
+/// What to do next for the relay.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// Its figures are to be looked at.
+    Look,
+    /// The recent rooms may be others.
+    List,
+    /// Those are the recent rooms.
+    Listed(Vec<Recent>),
+    /// What was asked for has been done, or not.
+    Done(Done),
+}
+
+/// What came of something that the user asked for.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// The recent room that it is about.
+    id: String,
+    said: Result<Notice, Failure>,
+}
+
+/// The relay's figures as they are shown.
+#[derive(Debug, Default)]
+struct Figures {
+    /// By the id of the client.
+    people: HashMap<String, Flow>,
+    /// How far behind people were when it was last looked at, by the id of the client.
+    lags: HashMap<String, u64>,
+    rooms: HashMap<String, RoomFigures>,
+    trouble: Option<Failure>,
+}
+
+#[derive(Debug)]
+struct RoomFigures {
+    bytes: u64,
+    /// In a second.
+    growth_bytes: u64,
+    trouble: Option<String>,
+}
+
+impl Hosted {
+    /// Must be called within a tokio runtime.
+    pub(super) fn new(relay: Relay) -> Self {
+        let shelf = relay.recent_rooms();
+        let mut hosted = Self {
+            look_at: Instant::now() + LOOK_EVERY,
+            figures: Figures::default(),
+            bell: shelf.bell(),
+            shelf,
+            listing: None,
+            recent: Vec::new(),
+            reopening: Vec::new(),
+            tasks: JoinSet::new(),
+            relay,
+        };
+        hosted.look();
+        hosted.list();
+        hosted
+    }
+
+    /// Where it listens.
+    pub(super) fn port(&self) -> u16 {
+        self.relay.address().port()
+    }
+
+    /// What came of bringing back the rooms of the last time.
+    pub(super) fn brought_back(&self) -> (Option<Notice>, Option<Failure>) {
+        let notice = match self.relay.brought_back() {
+            [] => None,
+            [room] => Some(format!("Brought back the room “{room}”.")),
+            rooms => Some(format!(
+                "Brought back {} rooms: {}.",
+                rooms.len(),
+                named(rooms)
+            )),
+        };
+        let failure = match self.relay.not_brought_back() {
+            [] => None,
+            [room] => Some(format!(
+                "A room could not be brought back: {}.",
+                plain(room)
+            )),
+            rooms => Some(format!(
+                "{} rooms could not be brought back: {}.",
+                rooms.len(),
+                plain(&rooms.join("; "))
+            )),
+        };
+        let folder = self.folder();
+        (
+            notice.map(info),
+            failure.map(|what| Failure {
+                what,
+                advice: format!(
+                    "Nothing was deleted: what there is of it is in {folder}. The log says more."
+                ),
+            }),
+        )
+    }
+
+    /// Waits for what is to be done next. Cancel safe.
+    pub(super) async fn next(&mut self) -> Turn {
+        let lists = self.listing.is_some();
+        let rung = async {
+            match &mut self.bell {
+                // What it rings for meanwhile may come too late to be listed, so it is done again then.
+                Some(bell) if !lists => bell.changed().await,
+                _ => std::future::pending().await,
+            }
+        };
+        let listed = async {
+            match &mut self.listing {
+                Some(listing) => listing.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            list = listed => {
+                self.listing = None;
+                Turn::Listed(list.unwrap_or_else(|error| {
+                    tracing::error!("looking for recent rooms ended badly: {error}");
+                    Vec::new()
+                }))
+            }
+            Ok(()) = rung => Turn::List,
+            Some(Ok(done)) = self.tasks.join_next() => Turn::Done(done),
+            () = sleep_until(self.look_at) => Turn::Look,
+        }
+    }
+
+    /// Does it. What there is to say of it.
+    pub(super) fn take(&mut self, turn: Turn) -> Option<Result<Notice, Failure>> {
+        match turn {
+            Turn::Look => return self.look().map(Ok),
+            Turn::List => self.list(),
+            Turn::Listed(list) => {
+                self.recent = list.into_iter().map(recent_room).collect();
+            }
+            Turn::Done(Done { id, said }) => {
+                self.reopening.retain(|room| room.id != id);
+                return Some(said);
+            }
+        }
+        None
+    }
+
+    /// Shows what is known beyond what the relay tells everybody.
+    pub(super) fn show(&self, view: &mut View) {
+        for room in &mut view.rooms {
+            let figures = self.figures.rooms.get(&room.name);
+            room.growth_bytes = figures.map_or(0, |figures| figures.growth_bytes);
+            room.trouble = figures.and_then(|figures| figures.trouble.clone());
+            for person in &mut room.members {
+                person.flow = self.figures.people.get(&person.id).copied();
+            }
+        }
+        view.keeps_rooms = self.bell.is_some();
+        view.trouble.clone_from(&self.figures.trouble);
+        let is_back = |room: &&RecentRoom| self.reopening.iter().all(|back| back.id != room.id);
+        view.recent_rooms = self.reopening.clone();
+        view.recent_rooms
+            .extend(self.recent.iter().filter(is_back).cloned());
+        view.recent_rooms
+            .sort_by(|one, other| (other.ended, &other.id).cmp(&(one.ended, &one.id)));
+    }
+
+    /// Looks at the relay's figures. What there is to say.
+    fn look(&mut self) -> Option<Notice> {
+        self.look_at = Instant::now() + LOOK_EVERY;
+        let was_in_trouble = self.figures.trouble.is_some();
+        let directory = self.relay.directory();
+        let trouble = self.trouble(&directory);
+        self.figures = self.figures.next(directory, trouble);
+        (was_in_trouble && self.figures.trouble.is_none()).then(|| {
+            info("All rooms are written to the disk again. Nothing is missing.".to_owned())
+        })
+    }
+
+    /// Why rooms are not written down.
+    fn trouble(&self, directory: &Directory) -> Option<Failure> {
+        if let Some(why) = self.relay.trouble() {
+            return Some(Failure {
+                what: format!("Rooms are not kept: {}.", plain(why)),
+                advice: "They are in memory only, and are lost when Mixdesk ends. Put this right, or choose another \
+                         folder in the settings file, and host again. Save a copy… keeps a room meanwhile."
+                    .to_owned(),
+            });
+        }
+        let mut failing = directory
+            .rooms
+            .iter()
+            .filter_map(|room| Some((&room.name, room.trouble.as_deref()?)));
+        let (name, why) = failing.next()?;
+        let which = match failing.count() {
+            0 => format!("The room “{name}” is"),
+            others => format!("{} rooms are", others + 1),
+        };
+        Some(Failure {
+            what: format!("{which} not written to the disk: {}.", plain(why)),
+            advice: format!(
+                "Make space on the disk of {}, and see that it can be written to. Until then keep Mixdesk running; \
+                 Save a copy… keeps a room elsewhere.",
+                self.folder()
+            ),
+        })
+    }
+
+    /// Looks for the recent rooms, on another thread.
+    fn list(&mut self) {
+        let shelf = self.shelf.clone();
+        self.listing = Some(spawn_blocking(move || shelf.list()));
+    }
+
+    /// Starts to bring back a room that has ended.
+    pub(super) fn reopen(&mut self, id: String) {
+        let Some(room) = self.recent.iter().find(|room| room.id == id) else {
+            return;
+        };
+        if self.reopening.iter().any(|back| back.id == id) {
+            return;
+        }
+        let name = room.name.clone();
+        self.reopening.push(RecentRoom {
+            reopening: true,
+            ..room.clone()
+        });
+        let (reopening, folder) = (self.relay.reopen(id.clone()), self.folder());
+        self.tasks.spawn(async move {
+            let said = match reopening.await {
+                Ok(name) => Ok(info(format!("“{name}” is open again."))),
+                Err(why) => Err(Failure {
+                    what: format!("“{name}” could not be brought back: {}.", plain(&why)),
+                    advice: format!("Its file is kept in {folder}. The log says more."),
+                }),
+            };
+            Done { id, said }
+        });
+    }
+
+    /// Starts to remove a room that has ended, for good.
+    pub(super) fn forget(&mut self, id: String) {
+        let name = self.recent.iter().find(|room| room.id == id);
+        let name = name.map_or_else(|| id.clone(), |room| room.name.clone());
+        let (shelf, folder) = (self.shelf.clone(), self.folder());
+        self.tasks.spawn_blocking(move || {
+            let said = match shelf.forget(&id) {
+                Ok(()) => Ok(info(format!("“{name}” was removed."))),
+                Err(error) => Err(Failure {
+                    what: format!(
+                        "“{name}” could not be removed: {}.",
+                        plain(&error.to_string())
+                    ),
+                    advice: format!("Its file is {id}, in {folder}."),
+                }),
+            };
+            Done { id, said }
+        });
+    }
+
+    /// Ends the relay in order. Rooms that are on their way back come first: else nobody would put them
+    /// aside again.
+    pub(super) async fn stop(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+        self.relay.stop().await;
+    }
+
+    fn folder(&self) -> String {
+        let folder = self.relay.rooms_folder().unwrap_or(Path::new(""));
+        folder.display().to_string()
+    }
+}
+
+impl Figures {
+    fn next(&self, directory: Directory, trouble: Option<Failure>) -> Self {
+        let mut next = Self {
+            trouble,
+            ..Self::default()
+        };
+        for peer in directory.peers {
+            // Everybody is a little behind at any moment: it counts when it lasts.
+            let before = self.lags.get(&peer.client_id).copied().unwrap_or_default();
+            let flow = Flow {
+                from_bytes: peer.bytes_in,
+                to_bytes: peer.bytes_out,
+                lag_bytes: if before > 0 { peer.lag_bytes } else { 0 },
+            };
+            next.lags.insert(peer.client_id.clone(), peer.lag_bytes);
+            next.people.insert(peer.client_id, flow);
+        }
+        for room in directory.rooms {
+            let before = self.rooms.get(&room.name);
+            let figures = RoomFigures {
+                bytes: room.bytes,
+                growth_bytes: before.map_or(0, |before| room.bytes.saturating_sub(before.bytes)),
+                trouble: room.trouble,
+            };
+            next.rooms.insert(room.name, figures);
+        }
+        next
+    }
+}
+
+fn recent_room(recent: Recent) -> RecentRoom {
+    RecentRoom {
+        id: recent.id,
+        name: recent.room,
+        size_bytes: recent.bytes,
+        ended: recent.ended,
+        reopening: false,
+    }
+}
+
+fn info(text: String) -> Notice {
+    Notice {
+        level: Level::Info,
+        text,
+    }
+}
+
+/// Rooms by name, not all of many: `A, B and 12 more`.
+fn named(rooms: &[String]) -> String {
+    let shown: Vec<_> = rooms.iter().take(NAMED).map(String::as_str).collect();
+    let shown = shown.join(", ");
+    match rooms.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// What the system or the relay says, as a part of a sentence: without numbers of errors, and without
+/// an end of its own.
+fn plain(why: &str) -> String {
+    let mut words = String::with_capacity(why.len());
+    let mut rest = why;
+    while let Some((before, number)) = rest.split_once(" (os error ") {
+        words.push_str(before);
+        rest = number.split_once(')').map_or("", |(_, after)| after);
+    }
+    words.push_str(rest);
+    words.truncate(words.trim_end_matches('.').len());
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::relay::{self, PeerFigures};
+
+    #[test]
+    fn what_the_system_says_becomes_part_of_a_sentence() {
+        assert_eq!(
+            plain("the folder x cannot be used: Not a directory (os error 20)"),
+            "the folder x cannot be used: Not a directory"
+        );
+        assert_eq!(
+            plain("There is a room “a” already."),
+            "There is a room “a” already"
+        );
+        assert_eq!(plain("a (os error 2); b (os error 3)."), "a; b");
+    }
+
+    #[test]
+    fn of_many_rooms_some_are_named() {
+        let rooms: Vec<_> = (1..=7).map(|number| format!("R{number}")).collect();
+        assert_eq!(named(&rooms[..2]), "R1, R2");
+        assert_eq!(named(&rooms), "R1, R2, R3, R4, R5 and 2 more");
+    }
+
+    fn directory(room_bytes: u64, lag_bytes: u64) -> Directory {
+        Directory {
+            peers: vec![PeerFigures {
+                client_id: "10.0.0.1:5".to_owned(),
+                name: None,
+                room: None,
+                since: SystemTime::UNIX_EPOCH,
+                bytes_in: 3,
+                bytes_out: 4,
+                lag_commands: 1,
+                lag_bytes,
+            }],
+            rooms: vec![relay::RoomFigures {
+                name: "R".to_owned(),
+                members: 1,
+                commands: 1,
+                bytes: room_bytes,
+                memory_bytes: 0,
+                trouble: None,
+            }],
+        }
+    }
+
+    #[test]
+    fn growth_and_lag_are_told_from_two_looks() {
+        let first = Figures::default().next(directory(1_000, 50), None);
+        assert_eq!(first.rooms["R"].growth_bytes, 0);
+        assert_eq!(first.people["10.0.0.1:5"].lag_bytes, 0);
+        let second = first.next(directory(1_500, 70), None);
+        assert_eq!(second.rooms["R"].growth_bytes, 500);
+        assert_eq!(second.people["10.0.0.1:5"].lag_bytes, 70);
+        let third = second.next(directory(900, 0), None);
+        assert_eq!(third.rooms["R"].growth_bytes, 0);
+        assert_eq!(third.people["10.0.0.1:5"].lag_bytes, 0);
+    }
+}
