@@ -17,6 +17,8 @@ use crate::archive::journal::{CutError, Cutter};
 
 /// What is read from a file at once.
 const CHUNK_BYTES: u64 = 256 << 10;
+/// How many chunks one member is given at once. They are its own while it takes them.
+const CHUNKS_A_READ: usize = 2;
 /// How many chunks are kept for others who are about as far: whole classes join at once.
 const CHUNKS: usize = 32;
 
@@ -174,12 +176,12 @@ impl Cold {
         })
     }
 
-    /// Appends the next frames, or parts of them, to `out`: a chunk at most.
+    /// Appends the next frames, or parts of them, to `out`: a few chunks at most.
     pub(super) async fn read(&mut self, out: &mut VecDeque<Bytes>) -> Result<(), ColdError> {
         let before = out.len();
-        let mut n = 0;
-        while !self.is_done() && (out.len() == before || n < crate::knob("MX_CHUNKS", 2)) {
-            n += 1;
+        let mut chunks = 0;
+        while !self.is_done() && (out.len() == before || chunks < CHUNKS_A_READ) {
+            chunks += 1;
             self.at += self.cutter.skip();
             if self.is_done() {
                 break;
