@@ -27,7 +27,7 @@ pub use settings::{
     DEFAULT_PORT, Hosting, MAX_NAME_CHARS, RECENT_HOSTS, RoomKeeping, Settings, Theme, WindowPlace,
 };
 pub use signals::quit_signal;
-pub use start::{Backend, Folders};
+pub use start::{Backend, Folders, runtime};
 pub use view::{
     Address, BlenderProgram, BringingBack, Failure, Flow, Level, LogLine, Membership, Person,
     RecentRoom, Room, RoomState, Share, Status, Transfer, TransferDirection, View,

@@ -20,7 +20,7 @@ pub use console::attach_console;
 pub use host::host;
 pub use print::note;
 
-use crate::backend::{Folders, Terminal, quit_signal, start_logging};
+use crate::backend::{Folders, Terminal, quit_signal, runtime, start_logging};
 
 /// How a command ended, as the exit code says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +63,7 @@ pub fn run(command: &Command) -> Exit {
         note(trouble);
     }
     let settings = settings.unwrap_or_default().0;
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .thread_name("mixdesk-runtime")
-        .enable_all()
-        .build()
-    {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             note(&format!(

@@ -142,7 +142,7 @@ impl Hub {
     }
 
     /// Ends connections, with last words; returns how many.
-    fn end(&self, which: impl Fn(&Peer) -> bool, words: &str) -> usize {
+    pub(super) fn end(&self, which: impl Fn(&Peer) -> bool, words: &str) -> usize {
         let mut state = self.state.lock();
         let peers = state.peers.values_mut().filter(|peer| which(peer));
         let ends = peers.filter_map(|peer| peer.end.take());

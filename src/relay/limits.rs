@@ -66,6 +66,11 @@ pub struct Limits {
     /// Bytes that all rooms may take together, superseded commands included. Recent rooms have a limit of
     /// their own.
     pub rooms_bytes: u64,
+    /// Seconds that a member may be more than `slow_bytes` behind its room before it is dropped; 0 lets it
+    /// be, as it costs nothing but its place in the room.
+    pub slow_seconds: u64,
+    /// See `slow_seconds`.
+    pub slow_bytes: u64,
     /// Bytes of a room that are held in memory alone while its file cannot be written.
     pub unstored_bytes: usize,
 }
@@ -98,6 +103,8 @@ impl Default for Limits {
             live_seconds: 30,
             room_bytes: 64 << 30,
             rooms_bytes: 256 << 30,
+            slow_seconds: 0,
+            slow_bytes: 256 << 20,
             unstored_bytes: 1 << 30,
         }
     }

@@ -16,7 +16,7 @@
 //! - `gate.rs`, `Gate`: who may connect. `guests.rs`: what the host has decided about that,
 //!   `attempts.rs`: who could not. `door.rs`: all three behind a lock; `entrance.rs`: from an accepted
 //!   connection to a peer; `controls.rs`: what the host can do.
-//! - `pace.rs`: how often something may happen. `pending.rs`: how much may wait to be read.
+//! - `slow.rs`: members who are too far behind for too long. `pace.rs`: how often something may happen. `pending.rs`: how much may wait to be read.
 //!
 //! Lock order: hub, then outbox or door, then log or bulletin. The hot path, a room command, takes only
 //! the log's.
@@ -50,6 +50,7 @@ mod room;
 mod rules_tests;
 mod serve;
 mod shelf;
+mod slow;
 mod state;
 
 pub use attempts::{Attempt, Failed};

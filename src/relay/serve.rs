@@ -18,6 +18,7 @@ use super::hub::Hub;
 use super::library::{Library, Progress, Revived};
 use super::limits::{DRAIN, Limits, TELL_EVERY};
 use super::shelf::Keeping;
+use super::slow;
 use crate::net::{Bind, canonical, listen, prepare};
 
 /// After an accept that failed (too many open files, mostly) the next waits this long.
@@ -115,6 +116,9 @@ impl Bound {
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let address = self.address;
         tasks.spawn(tell(Arc::clone(&hub), shutdown.clone()));
+        if hub.limits().slow_seconds > 0 {
+            tasks.spawn(slow::watch(Arc::clone(&hub), shutdown.clone()));
+        }
         tasks.spawn(
             accept(
                 self.listener,

@@ -203,10 +203,11 @@ impl Shelf {
             total += recent.bytes;
             // A clock that was set back makes nothing older.
             let age = now.duration_since(recent.ended).unwrap_or_default();
-            if age <= self.recent_for && total <= self.recent_bytes && number < RECENT_ROOMS {
+            // The latest stays however large it is: nobody was asked before it ended.
+            let fits = number == 0 || total <= self.recent_bytes && number < RECENT_ROOMS;
+            if fits && age <= self.recent_for {
                 continue;
             }
-            total -= recent.bytes;
             match self.forget(&recent.id) {
                 Ok(()) => tracing::info!(room = recent.room, "a recent room was removed"),
                 Err(error) => tracing::warn!("an old room could not be removed: {error}"),
@@ -443,6 +444,9 @@ mod tests {
         shelf.recent_bytes = 2 * shelf.recent()[0].bytes;
         shelf.expire(now);
         assert_eq!(names(&shelf.recent()), ["d", "c"]);
+        shelf.recent_bytes = 1;
+        shelf.expire(now);
+        assert_eq!(names(&shelf.recent()), ["d"], "the latest stays");
     }
 
     #[test]

@@ -589,3 +589,38 @@ async fn a_flood_of_connections_is_a_few_lines() {
     assert!(lines < 500, "{lines} lines");
     relay.end();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_who_stays_far_behind_is_dropped_where_the_host_wants_that() {
+    let relay = relay_with(Limits {
+        slow_bytes: 1 << 20,
+        slow_seconds: 1,
+        ..Limits::default()
+    });
+    let mut sender = Client::hello(relay.address()).await;
+    sender.make("R").await;
+    let mut deaf = Client::hello(relay.address()).await;
+    deaf.enter("R").await;
+    let mut awake = Client::hello(relay.address()).await;
+    awake.enter("R").await;
+    // More than all buffers between them take.
+    let large = vec![7; 1 << 20];
+    for _ in 0..32 {
+        sender.send(140, &large).await;
+        awake
+            .until("the command", |awake| {
+                awake.frames.last().is_some_and(|got| got.kind == 140)
+            })
+            .await;
+        awake.frames.clear();
+    }
+    let gone = deaf.id();
+    awake
+        .until("the deaf one to go", |awake| {
+            !awake.clients.contains_key(&gone)
+        })
+        .await;
+    assert_eq!(relay.peers(), 2);
+    sender.barrier().await;
+    awake.barrier().await;
+}
