@@ -20,7 +20,7 @@ use super::card::Card;
 use super::door::Door;
 use super::guests::{Guests, Origin};
 use super::library::Library;
-use super::limits::{ERROR_TEXT_BYTES, LOG_LINES, Limits, ROOM_NAME_BYTES};
+use super::limits::{ERROR_TEXT_BYTES, LOG_LINES, Limits, ROOM_NAME_BYTES, SWEEP_EVERY};
 use super::log::{Budget, Log};
 use super::outbox::{Member, Outbox, Reply};
 use super::pending::Pending;
@@ -476,14 +476,19 @@ impl Hub {
         if !(piece.gone.is_empty() && piece.rest.is_empty()) {
             self.bulletin.post(piece);
         }
-        let logs: Vec<_> = state
-            .rooms
-            .values()
-            .map(|room| Arc::clone(&room.log))
-            .collect();
         state.tell_of_journals();
+        let last = state.swept_at;
+        let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= SWEEP_EVERY);
+        if is_due {
+            state.swept_at = Some(now);
+        }
+        let rooms = state.rooms.values();
+        let logs: Vec<_> = rooms.map(|room| Arc::clone(&room.log)).collect();
         drop(state);
-        logs.iter().fold(false, |any, log| log.sweep(now) | any)
+        if is_due {
+            logs.iter().for_each(|log| log.sweep(now));
+        }
+        logs.iter().any(|log| log.has_to_be_swept())
     }
 
     /// Ends all rooms, as this relay ends, and waits until their files are put aside. `false` when

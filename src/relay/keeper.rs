@@ -63,6 +63,7 @@ impl Keeper {
     /// Writes until the room has ended.
     pub(super) async fn run(self) {
         let Self { log, mut pen, tell } = self;
+        let _unkept = Unkept(&log);
         let mut slow_until = Instant::now();
         let mut syncing = Syncing::default();
         loop {
@@ -141,6 +142,15 @@ impl Keeper {
                 }
             }
         }
+    }
+}
+
+/// However the keeper ends, members are not to wait for what nobody writes down any more.
+struct Unkept<'a>(&'a Log);
+
+impl Drop for Unkept<'_> {
+    fn drop(&mut self) {
+        self.0.fails("nobody writes it any more");
     }
 }
 

@@ -164,8 +164,13 @@ impl Library {
                 .shelf
                 .take_back(&id)
                 .map_err(|error| error.to_string())?;
-            let mut found =
-                restore(&library.shelf, &path, |_| true).map_err(|error| error.to_string())?;
+            let mut found = restore(&library.shelf, &path, |_| true).map_err(|error| {
+                // Unless it was put aside it stays where it was.
+                if path.exists() {
+                    library.shelf.retire(&path);
+                }
+                error.to_string()
+            })?;
             let name = found.heading.room.clone();
             found.make_joinable();
             hub.bring_back(found).map_err(|(why, found)| {

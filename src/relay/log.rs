@@ -155,6 +155,8 @@ struct Inner {
     taken: u64,
     /// Of all blocks.
     memory_bytes: usize,
+    /// Of blocks of ephemeral commands.
+    ephemeral_bytes: usize,
     /// Of kept blocks that do not stand in the file.
     unstored_bytes: usize,
     next: Seq,
@@ -402,17 +404,24 @@ impl Log {
         }
     }
 
-    /// Forgets what need not be in memory and is too old. `true` while there is some left.
-    pub(super) fn sweep(&self, now: Instant) -> bool {
+    /// Forgets what need not be in memory and is too old.
+    pub(super) fn sweep(&self, now: Instant) {
         let mut inner = self.inner.lock();
         inner.evict(self.keep, now);
-        inner.bury(0, self.keep.age, now);
+        if inner.dead_bytes() > 0 {
+            inner.bury(0, self.keep.age, now);
+        }
         if let Some(stored) = &inner.file {
             stored.file.forget_chunks();
         }
+    }
+
+    /// Whether there is something in memory that will be too old some time.
+    pub(super) fn has_to_be_swept(&self) -> bool {
+        let inner = self.inner.lock();
         match inner.mode {
-            Mode::Memory => inner.dead_bytes() > 0,
-            Mode::Journal | Mode::Failing => !inner.blocks.is_empty(),
+            Mode::Memory | Mode::Failing => inner.dead_bytes() > 0,
+            Mode::Journal => !inner.blocks.is_empty(),
         }
     }
 
@@ -584,7 +593,9 @@ impl Inner {
     fn push(&mut self, block: Block) {
         self.next = block.end();
         self.memory_bytes += block.memory_bytes();
-        if block.kept {
+        if !block.kept {
+            self.ephemeral_bytes += block.memory_bytes();
+        } else {
             self.unstored_bytes += block.memory_bytes();
             for (position, frame) in block.positions().zip(block.run.iter()) {
                 self.history.push(Command {
@@ -663,19 +674,23 @@ impl Inner {
             self.memory_bytes -= oldest.memory_bytes();
             if oldest.kept {
                 self.evicted = oldest.end();
+            } else {
+                self.ephemeral_bytes -= oldest.memory_bytes();
             }
         }
-        if self.mode != Mode::Journal {
-            let dead = self.dead_bytes();
-            if dead > keep.bytes {
-                // Half of them, so that this is seldom.
-                self.bury(dead - keep.bytes / 2, keep.age, now);
-            }
+        let dead = self.dead_bytes();
+        if dead > keep.bytes {
+            // Half of them, so that this is seldom.
+            self.bury(dead - keep.bytes / 2, keep.age, now);
         }
     }
 
-    /// What of the memory is for commands that nobody who joins gets. Only known without a file.
+    /// What of the memory, about, is for commands that nobody who joins gets and that will not go into a
+    /// file: ephemeral ones, and without a file superseded ones too.
     fn dead_bytes(&self) -> usize {
+        if self.mode != Mode::Memory {
+            return self.ephemeral_bytes;
+        }
         let needed = usize::try_from(self.history.bytes()).unwrap_or(usize::MAX);
         self.memory_bytes
             .saturating_sub(self.blocks.len() * block::BLOCK_BYTES)
@@ -691,6 +706,7 @@ impl Inner {
             published,
             mode,
             memory_bytes,
+            ephemeral_bytes,
             unstored_bytes,
             ..
         } = self;
@@ -703,9 +719,12 @@ impl Inner {
             if buried {
                 bytes = bytes.saturating_sub(block.run.wire().len());
                 *memory_bytes -= block.memory_bytes();
-                if block.kept {
-                    *unstored_bytes -= block.memory_bytes();
-                }
+                let of_its_sort = if block.kept {
+                    &mut *unstored_bytes
+                } else {
+                    &mut *ephemeral_bytes
+                };
+                *of_its_sort -= block.memory_bytes();
             }
             !buried
         });

@@ -131,8 +131,10 @@ fn ephemeral_commands_are_forgotten_by_age_and_by_size() {
         append(&log, 1, [Frame::new(Kind::FRAME, &[0; 4])], start);
     }
     assert_eq!(all_live(&log, Seq::default(), 2).len(), 10 * 18);
-    assert!(log.sweep(start + Duration::from_secs(30)));
-    assert!(!log.sweep(start + Duration::from_secs(31)));
+    log.sweep(start + Duration::from_secs(30));
+    assert!(log.has_to_be_swept());
+    log.sweep(start + Duration::from_secs(31));
+    assert!(!log.has_to_be_swept());
     assert!(all_live(&log, Seq::default(), 2).is_empty());
     assert_eq!(log.memory_bytes(), 0);
 }
@@ -216,6 +218,28 @@ fn what_is_written_down_leaves_memory() {
     assert_eq!(all_live(&log, Seq(4), 2), wire(&[large]));
     assert_eq!(log.lag(Seq(4)).commands, 1);
     assert_eq!(log.lag(Seq(4)).bytes, 414);
+}
+
+#[test]
+fn ephemeral_commands_do_not_pile_up_while_the_disk_is_full() {
+    let log = journaled(Keep {
+        bytes: 10_000,
+        ..KEEP
+    });
+    append(&log, 1, [command(140, "kept", "")], Instant::now());
+    log.fails("the disk is full");
+    for _ in 0..1000 {
+        append(
+            &log,
+            1,
+            [Frame::new(Kind::FRAME, &[0; 100])],
+            Instant::now(),
+        );
+    }
+    assert!(log.memory_bytes() < 20_000, "{}", log.memory_bytes());
+    assert_eq!(all_replayed(&log), wire(&[command(140, "kept", "")]));
+    write_down(&log);
+    assert_eq!(log.figures().command_count, 1);
 }
 
 #[test]

@@ -16,15 +16,13 @@ use super::entrance;
 use super::guests::Guests;
 use super::hub::Hub;
 use super::library::{Library, Progress, Revived};
-use super::limits::{DRAIN, Limits, TELL_EVERY};
+use super::limits::{DRAIN, Limits, SWEEP_EVERY, TELL_EVERY};
 use super::shelf::Keeping;
 use super::slow;
 use crate::net::{Bind, canonical, listen, prepare};
 
 /// After an accept that failed (too many open files, mostly) the next waits this long.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
-/// How often rooms are looked through for live commands that are too old, while there are any.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Why the relay cannot listen.
 #[derive(Debug, Error)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -20,6 +21,8 @@ use crate::protocol::{Attributes, NamedAttributes, RelayMessage, attribute};
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) next_peer: u64,
+    /// When the rooms were last looked through for what is too old to be in memory.
+    pub(super) swept_at: Option<Instant>,
     /// How often changes have been told.
     pub(super) tellings: u64,
     pub(super) peers: BTreeMap<PeerId, Peer>,
