@@ -94,6 +94,12 @@ impl History {
         self.bytes
     }
 
+    /// How many places are remembered at which something was superseded: 16 bytes each.
+    #[must_use]
+    pub fn superseded_parts(&self) -> usize {
+        self.superseded.len()
+    }
+
     /// The parts of `range` that are not part of the history any more, in order.
     pub fn superseded(&self, range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
         let first = self

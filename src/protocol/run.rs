@@ -46,6 +46,15 @@ impl Run {
         &self.bytes
     }
 
+    /// The same in a buffer of its own, so that it does not hold a larger one.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self {
+            bytes: Bytes::copy_from_slice(&self.bytes),
+            frames: self.frames,
+        }
+    }
+
     /// Splits it after so many frames.
     #[must_use]
     pub fn split(self, frames: usize) -> (Self, Self) {

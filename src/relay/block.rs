@@ -83,8 +83,8 @@ pub(super) fn parts(run: Run) -> impl Iterator<Item = (bool, Run)> {
             return Some((kept, run));
         }
         let (first, after) = run.split(same);
-        rest = Some(after);
-        Some((kept, first))
+        rest = Some(after.detached());
+        Some((kept, first.detached()))
     })
 }
 

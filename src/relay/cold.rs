@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use thiserror::Error;
+use tokio::task::coop::consume_budget;
 use tokio::task::spawn_blocking;
 
 use super::PeerId;
@@ -176,30 +177,48 @@ impl Cold {
         })
     }
 
-    /// Appends the next frames, or parts of them, to `out`: a few chunks at most.
+    /// Appends the next frames, or parts of them, to `out`: a few chunks at most, perhaps nothing.
     pub(super) async fn read(&mut self, out: &mut VecDeque<Bytes>) -> Result<(), ColdError> {
-        let before = out.len();
-        let mut chunks = 0;
-        while !self.is_done() && (out.len() == before || chunks < CHUNKS_A_READ) {
-            chunks += 1;
-            self.at += self.cutter.skip();
+        for _ in 0..CHUNKS_A_READ {
             if self.is_done() {
-                break;
+                return Ok(());
             }
-            let bytes = self.file.chunk(self.at, self.end).await?;
-            self.at += bytes.len() as u64;
-            let (log, skip) = (&self.log, self.skip);
-            let skipped = |positions: Range<u64>, peer| match skip {
-                Skip::Superseded => log.superseded(positions),
-                Skip::Own(member) if member.0 == peer => vec![positions],
-                Skip::Own(_) => Vec::new(),
-            };
-            self.cutter.feed(bytes, skipped, out)?;
+            self.read_chunk(u64::MAX, out).await?;
         }
-        Ok(())
+        // So that something else can be written, if it is not a very large frame.
+        self.end_frame(out).await
     }
 
-    fn is_done(&self) -> bool {
+    /// Appends what is left of the frame that was begun, a chunk of it at most.
+    pub(super) async fn end_frame(&mut self, out: &mut VecDeque<Bytes>) -> Result<(), ColdError> {
+        self.at += self.cutter.skip();
+        if self.is_between_frames() {
+            return Ok(());
+        }
+        self.read_chunk(self.cutter.left(), out).await
+    }
+
+    /// Takes in the rest of a chunk, but no more than `most` bytes of it.
+    async fn read_chunk(&mut self, most: u64, out: &mut VecDeque<Bytes>) -> Result<(), ColdError> {
+        // What the system has in memory comes at once, and others are to get their turn.
+        consume_budget().await;
+        self.at += self.cutter.skip();
+        if self.is_done() {
+            return Ok(());
+        }
+        let mut bytes = self.file.chunk(self.at, self.end).await?;
+        bytes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+        self.at += bytes.len() as u64;
+        let (log, skip) = (&self.log, self.skip);
+        let skipped = |positions: Range<u64>, peer| match skip {
+            Skip::Superseded => log.superseded(positions),
+            Skip::Own(member) if member.0 == peer => vec![positions],
+            Skip::Own(_) => Vec::new(),
+        };
+        Ok(self.cutter.feed(bytes, skipped, out)?)
+    }
+
+    pub(super) fn is_done(&self) -> bool {
         // What is missing at the end was ephemeral, or is not in the file for another reason.
         self.cutter.is_done() || (self.at >= self.end && self.cutter.is_between_frames())
     }

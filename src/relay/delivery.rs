@@ -58,7 +58,7 @@ impl Delivery {
         if let Some((entry, cold)) = &mut self.cold
             && !cold.is_between_frames()
         {
-            cold.read(out).await?;
+            cold.end_frame(out).await?;
             self.outbox.advance(*entry, cold.cursor());
             return Ok(Gathered::Some);
         }
@@ -86,7 +86,11 @@ impl Delivery {
             self.some_news(u64::MAX, out);
         }
         let told = self.news_cursor != before;
-        match self.outbox.take_commands(out) {
+        let taken = self.outbox.take_commands(out);
+        if matches!(taken, Taken::Nothing) {
+            self.cold = None;
+        }
+        match taken {
             // News are given a part at a time.
             Taken::Nothing | Taken::Some(More::No) if !told => Ok(Gathered::All),
             Taken::Nothing | Taken::Some(_) => Ok(Gathered::Some),
@@ -123,7 +127,8 @@ impl Delivery {
         };
         cold.read(out).await?;
         self.outbox.advance(*entry, cold.cursor());
-        self.cold = Some((*entry, cold));
+        // A room that is not read from any more is not held.
+        self.cold = Some((*entry, cold)).filter(|(_, cold)| !cold.is_done());
         Ok(())
     }
 

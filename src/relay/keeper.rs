@@ -27,6 +27,9 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// How long after a write that failed the next is tried.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
+/// How often it is tried again for a room that has ended.
+const LAST_TRIES: u32 = 1;
+
 /// What a room's keeper starts with.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -65,8 +68,12 @@ impl Keeper {
         let Self { log, mut pen, tell } = self;
         let _unkept = Unkept(&log);
         let mut slow_until = Instant::now();
+        let mut failures = 0;
         let mut syncing = Syncing::default();
         loop {
+            if syncing.at.is_some_and(|at| at <= Instant::now()) {
+                syncing.start(&pen);
+            }
             let Some(work) = log.work() else {
                 tokio::select! {
                     () = log.work_to_do() => {}
@@ -109,6 +116,7 @@ impl Keeper {
             }
             match written {
                 Ok(()) => {
+                    failures = 0;
                     syncing.at.get_or_insert(Instant::now() + SYNC_EVERY);
                     if log.has_trouble_ended() {
                         tracing::info!(room = pen.heading.room, "the room is written down again");
@@ -131,11 +139,13 @@ impl Keeper {
                         );
                         tell.notify_one();
                     }
-                    if ended.is_some() {
+                    failures += 1;
+                    if ended.is_some() && failures > LAST_TRIES {
                         tracing::error!(
                             room = pen.heading.room,
                             "what was not written down is lost"
                         );
+                        let _done = spawn_blocking(move || pen.retire()).await;
                         return;
                     }
                     sleep(RETRY_EVERY).await;

@@ -39,6 +39,9 @@ const WORK_BYTES: usize = 4 << 20;
 /// How far apart in the file the places are that are remembered.
 const INDEX_EVERY_BYTES: u64 = 256 << 10;
 
+/// Places in a room's history that are remembered because something was superseded there: 128 MiB.
+const SUPERSEDED_PARTS: usize = 8 << 20;
+
 /// A position in a room's log. Numbers only grow, and some are skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Seq(pub(super) u64);
@@ -101,6 +104,8 @@ pub(super) enum Full {
     Rooms(u64),
     /// The journal cannot be written, and too much is in memory alone.
     Memory(u64),
+    /// Too many commands were superseded one by one: each such place is remembered.
+    Merged,
 }
 
 /// Where the commands are, besides in memory.
@@ -327,7 +332,11 @@ impl Log {
     pub(super) async fn caught_up(&self) {
         let is_behind = || {
             let inner = self.inner.lock();
-            inner.mode == Mode::Journal && inner.unstored_bytes > STAGED_BYTES
+            let hidden = inner.published < inner.next;
+            let staged = inner.unstored_bytes + inner.ephemeral_bytes;
+            inner.mode == Mode::Journal
+                && (inner.unstored_bytes > STAGED_BYTES
+                    || hidden && staged > STAGED_BYTES + self.keep.bytes)
         };
         if is_behind() {
             let mut head = self.head.subscribe();
@@ -513,10 +522,13 @@ impl Log {
                 let written = work.blocks.iter().map(Block::memory_bytes).sum();
                 inner.unstored_bytes = inner.unstored_bytes.saturating_sub(written);
             }
+            // Once only: written again behind what has come since, it would drop that as well.
+            if inner.notes.cleared == work.notes.cleared {
+                inner.notes.cleared = None;
+            }
             if inner.notes.number == work.notes.number {
                 inner.notes_taken = work.notes.number;
                 inner.notes.attributes = Attributes::default();
-                inner.notes.cleared = None;
             }
             inner.mode = Mode::Journal;
             if inner.trouble.take().is_some() {
@@ -526,7 +538,8 @@ impl Log {
             inner.evict(self.keep, Instant::now());
             inner.published
         };
-        self.ring(published);
+        // Also for senders who wait, whether or not there is something new to read.
+        self.head.send_replace(published);
     }
 
     /// The journal cannot be written for now: the room goes on in memory. `true` when this is new.
@@ -583,6 +596,9 @@ impl Inner {
         let stored = self.file.as_ref().map_or(0, |file| file.bytes);
         if stored + (self.unstored_bytes + bytes) as u64 > keep.room_bytes {
             return Err(Full::Room(keep.room_bytes));
+        }
+        if self.history.superseded_parts() > SUPERSEDED_PARTS {
+            return Err(Full::Merged);
         }
         if self.mode != Mode::Journal && self.unstored_bytes + bytes > keep.unstored_bytes {
             return Err(Full::Memory(keep.unstored_bytes as u64));

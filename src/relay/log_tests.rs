@@ -243,6 +243,55 @@ fn ephemeral_commands_do_not_pile_up_while_the_disk_is_full() {
 }
 
 #[test]
+fn a_clearing_is_written_down_once() {
+    let log = journaled(KEEP);
+    append(&log, 1, [command(140, "old", "")], Instant::now());
+    log.clear();
+    let work = log.work().unwrap();
+    assert_eq!(work.notes.cleared, Some(Seq(1)));
+    // Something else is noted while this is being written.
+    append(&log, 1, [command(140, "new", "")], Instant::now());
+    log.note_attributes(&Attributes::default().with_flag("joinable", true));
+    log.stored(&work, &[0], 1);
+    let rest = log.work().unwrap();
+    assert_eq!(rest.notes.cleared, None, "it would drop what came since");
+    assert!(!rest.notes.attributes.is_empty());
+    log.clear();
+    assert_eq!(log.work().unwrap().notes.cleared, Some(Seq(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_goes_on_when_the_journal_recovers() {
+    let log = Arc::new(journaled(KEEP));
+    log.fails("the disk is full");
+    let large = Frame::new(Kind(140), &vec![7; WORK_BYTES]);
+    for _ in 0..4 {
+        append(&log, 1, [large.clone()], Instant::now());
+    }
+    let first = log.work().unwrap();
+    log.stored(&first, &[0], 1);
+    let waiting = tokio::spawn({
+        let log = Arc::clone(&log);
+        async move { log.caught_up().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    write_down(&log);
+    waiting.await.unwrap();
+}
+
+#[test]
+fn what_is_split_does_not_hold_the_whole() {
+    let log = log(KEEP);
+    let mixed = run([command(140, "", ""), Frame::new(Kind::FRAME, &[0; 1000])]);
+    let whole = mixed.wire().as_ptr_range();
+    log.append(&card(1), mixed, Instant::now()).unwrap();
+    for block in &log.inner.lock().blocks {
+        assert!(!whole.contains(&block.run.wire().as_ptr()));
+    }
+}
+
+#[test]
 fn a_room_that_is_full_takes_nothing() {
     let log = log(Keep {
         room_bytes: 1000,

@@ -298,6 +298,11 @@ fn full_words(full: Full) -> String {
         Full::Rooms(bytes) => format!(
             "The server is full: it keeps {bytes} bytes of all rooms. Nothing more is taken in until rooms are closed."
         ),
+        Full::Merged => {
+            "The room has replaced too many edits for the server to remember. Nothing more is taken in: save it \
+             to a file and make a new room of that."
+                .to_owned()
+        }
         Full::Memory(bytes) => format!(
             "The server cannot write rooms to its disk, and {bytes} bytes of this one are in its memory \
              already. Nothing more is taken in until its disk has space again."

@@ -28,13 +28,20 @@ pub(super) struct Found {
     pub(super) open: Open,
     /// What its history holds is not wanted.
     pub(super) vacated: bool,
+    /// Parts of its file were damaged.
+    pub(super) repaired: bool,
 }
 
 impl Found {
     /// Makes it a room that waits for its people. `false` where its content was still on its way: nobody
     /// had received it. A room that was made without a scene can wait for another one.
     pub(super) fn make_joinable(&mut self) -> bool {
-        if self.attributes.flag(attribute::JOINABLE) != Some(true) {
+        let whole = self.attributes.flag(attribute::JOINABLE) == Some(true);
+        if !whole && self.repaired && self.restored.history.commands() > 0 {
+            // What says that it was whole may be what was damaged.
+            let joinable = Attributes::default().with_flag(attribute::JOINABLE, true);
+            self.attributes.update(joinable);
+        } else if !whole {
             if self.attributes.raw(attribute::AWAITS_SCENE).is_none() {
                 return false;
             }
@@ -82,7 +89,8 @@ pub(super) fn restore(
     };
     let Picture { scan, .. } = &picture;
     let torn = scan.torn_bytes > 0 && !scan.only_cut_off;
-    let picture = if torn || !scan.damaged.is_empty() {
+    let repaired = torn || !scan.damaged.is_empty();
+    let picture = if repaired {
         let aside = repair(shelf, path, scan).map_err(ArchiveError::Write)?;
         tracing::error!(
             room = scan.heading.room,
@@ -101,10 +109,10 @@ pub(super) fn restore(
         }
         picture
     };
-    open(path, picture)
+    open(path, picture, repaired)
 }
 
-fn open(path: &Path, picture: Picture) -> Result<Found, ArchiveError> {
+fn open(path: &Path, picture: Picture, repaired: bool) -> Result<Found, ArchiveError> {
     let Picture {
         scan,
         attributes,
@@ -133,6 +141,7 @@ fn open(path: &Path, picture: Picture) -> Result<Found, ArchiveError> {
             writer,
         },
         vacated: false,
+        repaired,
     })
 }
 

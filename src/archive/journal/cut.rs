@@ -155,6 +155,12 @@ impl Cutter {
         skipped
     }
 
+    /// Bytes to the end of the record that was begun.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.pieces.iter().map(|(_, left)| left).sum()
+    }
+
     /// The position after the last record that was wholly taken in.
     #[must_use]
     pub fn cursor(&self) -> u64 {

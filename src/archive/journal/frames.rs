@@ -43,11 +43,18 @@ impl<R: Read + Seek> JournalFrames<R> {
                     commands,
                     ..
                 } => {
+                    // As in a room that is brought back: what came before a clearing is not wanted.
+                    if positions.start < until {
+                        return;
+                    }
                     until = positions.end;
                     commands.for_each(|command| history.push(command));
                 }
                 Step::Attributes(changed) => changes.push(changed),
-                Step::Cleared(before) => history.clear(before),
+                Step::Cleared(before) => {
+                    until = until.max(before);
+                    history.clear(before);
+                }
             },
             |_| true,
         )?;

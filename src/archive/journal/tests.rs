@@ -289,6 +289,21 @@ fn a_journal_opens_like_a_saved_copy() {
 }
 
 #[test]
+fn what_was_cleared_before_it_was_written_is_not_part_of_a_copy() {
+    let cube = |text: &str| Frame::new(Kind(201), format!("\x04\0\0\0Cube{text}").as_bytes());
+    let old = run(&[frame(140, 1), cube("1"), cube("2"), frame(140, 2)]);
+    let new = run(&[frame(140, 3), cube("3")]);
+    let (file, ..) = written(&[Note::Cleared(4), commands(0, 1, &old), commands(4, 2, &new)]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mixdesk");
+    std::fs::write(&path, &file).unwrap();
+    let mut archive = crate::archive::open(&path).unwrap();
+    let frames: Vec<_> = archive.by_ref().map(|entry| entry.unwrap().frame).collect();
+    assert_eq!(frames, [frame(140, 3), cube("3")]);
+    assert_eq!(archive.ending(), Some(crate::archive::Ending::Whole));
+}
+
+#[test]
 fn other_files_are_told_apart() {
     let copy = {
         let writer = crate::archive::MixdeskWriter::new(Vec::new(), &heading()).unwrap();
