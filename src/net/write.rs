@@ -17,7 +17,7 @@ use super::read::io_words;
 pub const MAX_SLICES: usize = 256;
 /// How many bytes one system call writes at most. Then others get their turn: a bulk transfer must not
 /// hold up somebody's small edit. Less at a time wakes the readers more often than the turns are worth.
-const TURN_BYTES: usize = 1 << 20;
+const TURN_BYTES: usize = 256 << 10;
 
 /// How often somebody who takes nothing is felt for.
 const FEEL_EVERY: Duration = Duration::from_secs(5);

@@ -99,7 +99,7 @@ impl Default for Limits {
             write_seconds: 30 * 60,
             ask_seconds: 10 * 60,
             spare_this_computer: true,
-            live_bytes: 16 << 20,
+            live_bytes: 12 << 20,
             live_seconds: 30,
             room_bytes: 64 << 30,
             rooms_bytes: 256 << 30,

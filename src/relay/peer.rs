@@ -28,7 +28,7 @@ use crate::net::{FrameReader, Pulse, ReadError, WriteError, write_frames};
 use crate::protocol::{ClientMessage, Frame, FrameError, RelayMessage, Run};
 
 /// Bytes that one peer's commands are taken in of, before others get their turn.
-const TURN_BYTES: usize = 1 << 20;
+const TURN_BYTES: usize = 256 << 10;
 
 /// What everybody is told when the relay ends.
 pub(super) const CLOSING: &str = "The server is closing.";
