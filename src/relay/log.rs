@@ -37,7 +37,7 @@ const STAGED_BYTES: usize = 8 << 20;
 /// What is written down in one go, but for a single larger frame.
 const WORK_BYTES: usize = 4 << 20;
 /// How far apart in the file the places are that are remembered.
-const INDEX_EVERY_BYTES: u64 = 256 << 10;
+pub(super) const INDEX_EVERY_BYTES: u64 = 256 << 10;
 
 /// Places in a room's history that are remembered because something was superseded there: 128 MiB.
 const SUPERSEDED_PARTS: usize = 8 << 20;

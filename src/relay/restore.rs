@@ -8,15 +8,12 @@ use std::sync::Arc;
 
 use super::cold::ColdFile;
 use super::keeper::Open;
-use super::log::{Restored, Seq};
+use super::log::{INDEX_EVERY_BYTES, Restored, Seq};
 use super::room::vacant;
 use super::shelf::Shelf;
 use crate::archive::journal::{JournalWriter, Scan, Step, scan};
 use crate::archive::{ArchiveError, Heading, History};
 use crate::protocol::{Attributes, attribute};
-
-/// How far apart in the file the places are that are remembered.
-const INDEX_EVERY_BYTES: u64 = 256 << 10;
 
 /// A room as its file has it.
 #[derive(Debug)]
