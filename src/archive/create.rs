@@ -2,7 +2,7 @@
 
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use tempfile::NamedTempFile;
 
@@ -45,7 +45,7 @@ pub fn create(
             let heading = Heading {
                 room: name.to_owned(),
                 attributes: attributes.clone(),
-                maker: this_program(SystemTime::now()),
+                maker: Maker::this_program(SystemTime::now()),
             };
             Commands::Mixdesk(MixdeskWriter::new(file, &heading)?)
         }
@@ -110,14 +110,6 @@ fn temporary(path: &Path) -> Result<NamedTempFile, ArchiveError> {
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder).map_err(ArchiveError::Write)
-}
-
-fn this_program(now: SystemTime) -> Maker {
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Maker {
-        program: concat!("Mixdesk ", env!("CARGO_PKG_VERSION")).to_owned(),
-        made_millis: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What a room file gives and takes.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use crate::protocol::{Frame, Kind};
 
 /// How a room file is written.
@@ -52,6 +54,18 @@ pub struct Maker {
     pub program: String,
     /// When, in milliseconds since 1970 (Unix time).
     pub made_millis: u64,
+}
+
+impl Maker {
+    /// This program, at this time.
+    #[must_use]
+    pub fn this_program(now: SystemTime) -> Self {
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            program: concat!("Mixdesk ", env!("CARGO_PKG_VERSION")).to_owned(),
+            made_millis: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 /// How a file ends.

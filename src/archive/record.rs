@@ -45,7 +45,7 @@ impl<W: Write> RecordWriter<W> {
         for part in parts {
             body.update(part);
         }
-        let header = encode_header(length, body.finalize());
+        let header = encode_header(0, length, body.finalize());
         self.to.write_all(&header).map_err(ArchiveError::Write)?;
         for part in parts {
             self.to.write_all(part).map_err(ArchiveError::Write)?;
@@ -149,7 +149,7 @@ impl<R: Read> RecordReader<R> {
         let Some(header) = header.first_chunk::<RECORD_HEADER_BYTES>() else {
             return Ok(self.cut_off());
         };
-        let Some((length, sum)) = decode_header(*header) else {
+        let Some((length, sum)) = decode_header(0, *header) else {
             return Err(self.damaged("a record's header does not match its checksum"));
         };
         let Some(length) = usize::try_from(length)
@@ -185,20 +185,22 @@ impl<R: Read> Iterator for RecordReader<R> {
     }
 }
 
-fn encode_header(length: u32, sum: u32) -> [u8; RECORD_HEADER_BYTES] {
+/// `salt`: what the header's own checksum begins with; 0 where a file has none.
+pub(super) fn encode_header(salt: u32, length: u32, sum: u32) -> [u8; RECORD_HEADER_BYTES] {
     let [l0, l1, l2, l3] = length.to_le_bytes();
     let [s0, s1, s2, s3] = sum.to_le_bytes();
-    let own = crc32fast::hash(&[l0, l1, l2, l3, s0, s1, s2, s3]);
-    let [o0, o1, o2, o3] = own.to_le_bytes();
+    let mut own = crc32fast::Hasher::new_with_initial(salt);
+    own.update(&[l0, l1, l2, l3, s0, s1, s2, s3]);
+    let [o0, o1, o2, o3] = own.finalize().to_le_bytes();
     [l0, l1, l2, l3, s0, s1, s2, s3, o0, o1, o2, o3]
 }
 
 /// Length and CRC-32 of the body; `None` when the header's own checksum does not match.
-fn decode_header(header: [u8; RECORD_HEADER_BYTES]) -> Option<(u32, u32)> {
+pub(super) fn decode_header(salt: u32, header: [u8; RECORD_HEADER_BYTES]) -> Option<(u32, u32)> {
     let [l0, l1, l2, l3, s0, s1, s2, s3, ..] = header;
     let length = u32::from_le_bytes([l0, l1, l2, l3]);
     let sum = u32::from_le_bytes([s0, s1, s2, s3]);
-    (encode_header(length, sum) == header).then_some((length, sum))
+    (encode_header(salt, length, sum) == header).then_some((length, sum))
 }
 
 #[cfg(test)]
@@ -291,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_claim_beyond_the_file_is_a_torn_end() {
-        let mut file = encode_header(u32::MAX, 0).to_vec();
+        let mut file = encode_header(0, u32::MAX, 0).to_vec();
         file.extend_from_slice(b"abc");
         let (bodies, reader) = read(&file);
         assert!(bodies.is_empty());

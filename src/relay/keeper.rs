@@ -88,9 +88,9 @@ impl Keeper {
                 return;
             }
             let bytes: usize = work.blocks.iter().map(|block| block.run.wire().len()).sum();
-            let started = Instant::now();
             // Under steady load others of this thread get their turn.
             consume_budget().await;
+            let started = Instant::now();
             let at_once = bytes <= AT_ONCE_BYTES && started >= slow_until && pen.open.is_some();
             let written = if at_once {
                 pen.write(&log, &work)

@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::task::TaskTracker;
 
 use super::hub::Hub;
-use super::keeper::{Keeper, Open, Pen, unix_millis};
+use super::keeper::{Keeper, Open, Pen};
 use super::log::{Budget, Keep, Log};
 use super::restore::{Found, restore};
 use super::shelf::{Keeping, Shelf};
@@ -198,7 +198,7 @@ impl Library {
         let heading = Heading {
             room: room.to_owned(),
             attributes: attributes.clone(),
-            maker: this_program(),
+            maker: Maker::this_program(SystemTime::now()),
         };
         self.keep(&log, heading, None, tell);
         log
@@ -229,12 +229,5 @@ impl Library {
             tell: Arc::clone(tell),
         };
         self.keepers.spawn(keeper.run());
-    }
-}
-
-fn this_program() -> Maker {
-    Maker {
-        program: concat!("Mixdesk ", env!("CARGO_PKG_VERSION")).to_owned(),
-        made_millis: unix_millis(),
     }
 }

@@ -30,6 +30,10 @@ use bincode::serde::{borrow_decode_from_slice, encode_into_std_write};
 use serde::{Deserialize, Serialize};
 
 use super::mixdesk::{self, MAGIC};
+use super::record::{
+    RECORD_HEADER_BYTES as HEADER_BYTES, decode_header as decode_record_header,
+    encode_header as encode_record_header,
+};
 use super::{ATTRIBUTES_BYTES, ArchiveError, Heading, SENDER_BYTES};
 use crate::protocol::{FrameRef, Kind, Run};
 
@@ -42,8 +46,6 @@ pub use write::JournalWriter;
 pub(super) const VERSION: u32 = 2;
 /// Mark, version and salt.
 const FILE_HEADER_BYTES: usize = MAGIC.len() + 8;
-/// Length, two checksums.
-const HEADER_BYTES: usize = 12;
 /// The length of a head.
 const HEAD_LENGTH_BYTES: usize = 4;
 /// Most commands in one record.
@@ -161,23 +163,6 @@ pub struct Sender<'a> {
     pub id: &'a str,
     /// Its name at that time.
     pub name: Option<&'a str>,
-}
-
-fn encode_record_header(salt: u32, length: u32, sum: u32) -> [u8; HEADER_BYTES] {
-    let [l0, l1, l2, l3] = length.to_le_bytes();
-    let [s0, s1, s2, s3] = sum.to_le_bytes();
-    let mut own = crc32fast::Hasher::new_with_initial(salt);
-    own.update(&[l0, l1, l2, l3, s0, s1, s2, s3]);
-    let [o0, o1, o2, o3] = own.finalize().to_le_bytes();
-    [l0, l1, l2, l3, s0, s1, s2, s3, o0, o1, o2, o3]
-}
-
-/// Length and checksum of the body; `None` when the header's own checksum does not match.
-fn decode_record_header(salt: u32, header: [u8; HEADER_BYTES]) -> Option<(u32, u32)> {
-    let [l0, l1, l2, l3, s0, s1, s2, s3, ..] = header;
-    let length = u32::from_le_bytes([l0, l1, l2, l3]);
-    let sum = u32::from_le_bytes([s0, s1, s2, s3]);
-    (encode_record_header(salt, length, sum) == header).then_some((length, sum))
 }
 
 fn decode_head(bytes: &[u8]) -> Option<Head<'_>> {
