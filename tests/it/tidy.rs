@@ -9,7 +9,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("archive", &["protocol"]),
     ("relay", &["protocol", "net", "archive"]),
     ("session", &["protocol", "net", "archive"]),
-    ("reach", &[]),
+    ("reach", &["protocol", "net"]),
     ("blender", &[]),
     (
         "backend",
