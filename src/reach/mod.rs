@@ -1,14 +1,20 @@
 //! How others reach this computer: its addresses, each with what it is.
 //!
 //! Reading order: `kind.rs` says what an address is, `rank.rs` which ones are shown and in which order. Both are
-//! pure; only [`addresses`] asks the system. Nothing is sent to anybody.
+//! pure; only [`addresses`] asks the system, and sends nothing to anybody. `mapping/` asks the router to let people from
+//! the internet in; `outside.rs` asks a server in the internet for this computer's address there. Both do so only when
+//! a person wants it.
 
 mod kind;
+mod mapping;
+mod outside;
 mod rank;
 
 use std::net::IpAddr;
 
 pub use kind::{AddressKind, Vpn};
+pub use mapping::{ByHand, Mapped, MappedBy, Mapping, MappingState, Pace, Shared, Wanted};
+pub use outside::{StunError, outside_by_stun};
 pub use rank::rank;
 
 /// One address of this computer.

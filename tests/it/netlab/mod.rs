@@ -10,3 +10,4 @@
 // A helper stays while no test wants it.
 #[allow(dead_code)]
 mod lab;
+mod mapping;
