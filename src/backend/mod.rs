@@ -6,6 +6,7 @@
 mod action;
 mod compose;
 mod desk;
+pub mod doctor;
 mod handle;
 mod hosted;
 mod logging;

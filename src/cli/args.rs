@@ -34,6 +34,9 @@ pub enum Command {
     Recent(RecentArgs),
     /// Join a room, and print people and traffic until Ctrl-C.
     Watch(WatchArgs),
+    /// Say what keeps colleagues from reaching this computer, or this computer from reaching a server, and what
+    /// to do about it.
+    Doctor(DoctorArgs),
 }
 
 /// Options of `host`.
@@ -92,6 +95,18 @@ pub struct WatchArgs {
     /// The room's name.
     #[arg(value_name = "ROOM")]
     pub room: String,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `doctor`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// The server that cannot be reached. Without it, or with localhost, this computer is examined as a host; where
+    /// it does not host just now, it does so for as long as that takes.
+    #[arg(value_name = "HOST[:PORT]", value_parser = target)]
+    pub target: Option<Target>,
     /// Print one JSON object a line.
     #[arg(long)]
     pub json: bool,

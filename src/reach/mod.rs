@@ -4,8 +4,9 @@
 //! pure; only [`addresses`] asks the system, and sends nothing to anybody. `mapping/` asks the router to let people from
 //! the internet in; `outside.rs` asks a server in the internet for this computer's address there. Both do so only when
 //! a person wants it. `invite/` puts addresses into one line for a colleague and understands what a colleague has
-//! sent; pure as well. `probe.rs` tries them.
+//! sent; pure as well. `probe.rs` tries them. `doctor/` says why somebody cannot be reached.
 
+pub mod doctor;
 mod invite;
 mod kind;
 mod mapping;
