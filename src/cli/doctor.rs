@@ -1,7 +1,7 @@
 //! `mixdesk doctor`: what keeps people out, and what to do about it.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -10,24 +10,28 @@ use super::{Exit, print};
 use crate::backend::doctor::{Finding, HostExam, Verdict, check, examine_guest, examine_host};
 use crate::net::Target;
 use crate::protocol::DEFAULT_PORT;
+use crate::reach::{Typed, first_that_answers};
+
+/// How long the ways of an invite may take to answer before the best one is examined.
+const ROUTE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Examines what was asked for. `quit` stops it.
 pub(super) async fn doctor(args: &DoctorArgs, quit: impl Future<Output = ()>) -> Exit {
     let begun = Instant::now();
-    let host = args.target.as_ref().filter(|target| !target.is_local());
+    let asked = match &args.place {
+        Some(place) => Some(target(place).await),
+        None => None,
+    };
+    let host = asked.as_ref().filter(|target| !target.is_local());
     let mut findings = match host {
         Some(target) => {
             print::note(&format!("Looking whether {target} can be reached …"));
             examine_guest(target.clone())
         }
         None => {
-            let port = args
-                .target
-                .as_ref()
-                .map_or(DEFAULT_PORT, |target| target.port);
             print::note("Looking whether colleagues can reach this computer …");
             examine_host(HostExam {
-                port,
+                port: asked.as_ref().map_or(DEFAULT_PORT, |target| target.port),
                 starts_relay: true,
                 mapping: None,
             })
@@ -65,6 +69,25 @@ pub(super) async fn doctor(args: &DoctorArgs, quit: impl Future<Output = ()>) ->
         return Exit::Failed;
     }
     exit(&all, host.is_some())
+}
+
+/// What is to be examined: of an invite the first way that answers, or else the best one.
+async fn target(place: &Typed) -> Target {
+    let invite = match place {
+        Typed::Target(target) => return target.clone(),
+        Typed::Invite(invite) => invite,
+    };
+    let targets = invite.targets();
+    match first_that_answers(&targets, ROUTE_PATIENCE).await {
+        Ok(target) => target,
+        Err(failed) => failed.into_iter().next().map_or_else(
+            || Target {
+                host: "localhost".to_owned(),
+                port: DEFAULT_PORT,
+            },
+            |(target, _)| target,
+        ),
+    }
 }
 
 /// What the exit code says: as a guest it is that of a connection that does not come about.

@@ -8,6 +8,7 @@ mod commands;
 mod console;
 mod doctor;
 mod host;
+mod place;
 mod print;
 mod recent;
 mod rooms;

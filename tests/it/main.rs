@@ -16,6 +16,7 @@ mod decoder;
 mod doctor;
 mod faults;
 mod guests;
+mod invite;
 mod netlab;
 mod session;
 mod shutdown;
