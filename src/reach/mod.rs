@@ -6,14 +6,14 @@
 //! a person wants it.
 
 mod kind;
-mod mapping;
+pub mod mapping;
 mod outside;
 mod rank;
 
 use std::net::IpAddr;
 
 pub use kind::{AddressKind, Vpn};
-pub use mapping::{ByHand, Mapped, MappedBy, Mapping, MappingState, Pace, Shared, Wanted};
+pub use mapping::{Mapping, MappingState};
 pub use outside::{StunError, outside_by_stun};
 pub use rank::rank;
 
