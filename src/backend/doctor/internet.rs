@@ -87,7 +87,7 @@ pub(super) async fn of_hairpin(mapping: Option<MappingState>) -> Vec<Finding> {
 mod tests {
     use super::*;
     use crate::backend::doctor::Verdict;
-    use crate::reach::Shared;
+    use crate::reach::mapping::Shared;
 
     #[test]
     fn what_the_router_said_is_told_with_what_to_do() {
