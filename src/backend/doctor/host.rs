@@ -13,7 +13,7 @@ use super::internet::{of_hairpin, of_router};
 use super::{Exam, Finding, check, late, millis, rate, start};
 use crate::backend::opening::{holder, port_failure};
 use crate::net::{Bind, ConnectError, Target, Why, connect};
-use crate::reach::doctor::{Failed, look_at_firewall, self_test};
+use crate::reach::doctor::{Failed, Step, look_at_firewall, self_test};
 use crate::reach::{Address, MappingState, addresses};
 use crate::relay::{Guests, Limits, Relay, RelayError, bind};
 
@@ -240,7 +240,8 @@ async fn of_self_test(at: SocketAddr, until: Instant) -> Finding {
         Err(failed) => failed,
     };
     match &failed {
-        Failed::Connection(
+        Failed::Stuck(Step::Enter)
+        | Failed::Connection(
             Why::NotMixer(..) | Why::Silent(_) | Why::ClosedEarly(_) | Why::Nonsense(..),
         ) => {
             let port = at.port();
@@ -248,7 +249,9 @@ async fn of_self_test(at: SocketAddr, until: Instant) -> Finding {
             let by = name.map_or_else(String::new, |name| format!(" ({name})"));
             Finding::problem(
                 check::PORT,
-                format!("Port {port} on this computer is taken by another program{by}. {failed}"),
+                format!(
+                    "Port {port} on this computer is taken by another program{by}, or by a server that hangs. {failed}"
+                ),
                 "Mixdesk cannot host on a port that another program has, and colleagues reach that program instead.",
                 "End that program, or host on another port and tell your colleagues its number.",
             )

@@ -375,15 +375,8 @@ fn whether_the_outside_address_works_from_within_is_told() {
         closed.starts_with("note") && closed.contains("203.0.113.2:12800"),
         "{closed}"
     );
-    lab.sh(
-        "router",
-        "nft -f - <<'END'
-table ip around {
-  chain pre { type nat hook prerouting priority -100; ip daddr 203.0.113.2 tcp dport 12800 dnat to 192.168.77.10; }
-  chain post { type nat hook postrouting priority 99; ip saddr 192.168.77.0/24 ip daddr 192.168.77.10 masquerade; }
-}
-END",
-    );
+    // A router that leads its network back in, as the host sees it: the address works.
+    lab.sh("host", "ip addr add 203.0.113.2/32 dev lo");
     let open = hairpin();
     assert!(
         open.starts_with("good") && open.contains("leads back"),
