@@ -92,7 +92,8 @@ fn turn(frames: &VecDeque<Bytes>) -> Vec<IoSlice<'_>> {
     slices.collect()
 }
 
-fn advance(frames: &mut VecDeque<Bytes>, mut written: usize) {
+/// Takes what is written off the front of `frames`.
+pub fn advance(frames: &mut VecDeque<Bytes>, mut written: usize) {
     while let Some(front) = frames.front_mut() {
         if front.len() > written {
             front.advance(written);

@@ -15,7 +15,7 @@ use super::door::{Entry, Place, Visit};
 use super::hub::Hub;
 use super::limits::{DRAIN, Limits};
 use super::peer::{self, CLOSING, linger};
-use crate::net::{Pulse, WriteError, write_frames};
+use crate::net::{Line, Pulse, WriteError, write_frames};
 use crate::protocol::{Decoder, Foreign, FrameError, HEADER_BYTES, RelayMessage};
 
 /// What one who waits is told, at once and then now and again: an end that is gone is noticed by that
@@ -44,10 +44,12 @@ impl From<Failed> for Turned {
     }
 }
 
-/// Serves a connection that was accepted, to its end.
+/// Serves a connection that was accepted, to its end. `line`: the writing half, where it may be written
+/// to without its task.
 pub(super) async fn serve<R, W>(
     mut reader: R,
     mut writer: W,
+    line: Option<Line>,
     visit: Visit,
     hub: Arc<Hub>,
     shutdown: CancellationToken,
@@ -72,7 +74,7 @@ pub(super) async fn serve<R, W>(
     let turned = match waited.and_then(|()| Ok(hub.connect(address, quiet)?)) {
         Ok(admission) => {
             let reader = (&said[..]).chain(reader);
-            return peer::run(reader, writer, address, admission, hub, shutdown).await;
+            return peer::run(reader, writer, line, address, admission, hub, shutdown).await;
         }
         Err(turned) => turned,
     };
@@ -227,7 +229,14 @@ mod tests {
             let (reader, writer) = tokio::io::split(theirs);
             let visit = hub.door.knock((STRANGER, 50_000).into()).unwrap();
             let shutdown = CancellationToken::new();
-            let serving = tokio::spawn(serve(reader, writer, visit, Arc::clone(&hub), shutdown));
+            let serving = tokio::spawn(serve(
+                reader,
+                writer,
+                None,
+                visit,
+                Arc::clone(&hub),
+                shutdown,
+            ));
             let (reader, writer) = tokio::io::split(ours);
             let long = Duration::from_secs(86_400);
             let patience = Patience {

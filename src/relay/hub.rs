@@ -112,9 +112,9 @@ impl Hub {
             Arc::clone(&share.pending),
             Arc::clone(&self.pending),
         );
-        let outbox = Arc::new(Outbox::new(pending));
         let (end, ended) = oneshot::channel();
         let card = Arc::new(Card::new(id, client_id));
+        let outbox = Outbox::new(pending, Arc::clone(&card));
         let peer = Peer {
             client_id: card.client_id.clone(),
             card: Arc::clone(&card),

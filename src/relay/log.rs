@@ -12,8 +12,8 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -36,6 +36,9 @@ const BATCH_BYTES: usize = 1 << 20;
 const STAGED_BYTES: usize = 8 << 20;
 /// What is written down in one go, but for a single larger frame.
 const WORK_BYTES: usize = 4 << 20;
+/// As many members are served in the place of their own tasks, one after the other; more wait less where
+/// each has its turn.
+const SERVED_AT_ONCE: usize = 32;
 /// How far apart in the file the places are that are remembered.
 pub(super) const INDEX_EVERY_BYTES: u64 = 256 << 10;
 
@@ -129,13 +132,21 @@ pub(super) enum Fate {
     Discard,
 }
 
+/// Somebody who wants to know when there is something to read.
+pub(super) trait Listener: Send + Sync + std::fmt::Debug {
+    /// There is something to read. `at_once`: it may be passed on here and now; `true` when it was.
+    fn ring(&self, at_once: bool) -> bool;
+}
+
 /// A room's log.
 #[derive(Debug)]
 pub(super) struct Log {
     /// Short and never held across an await: appending and batched reading only.
     inner: Mutex<Inner>,
-    /// Up to where members can read. Rung after unlocking; a level, so no wake-up is lost.
+    /// Up to where members can read. Rung after unlocking, for senders who wait.
     head: watch::Sender<Seq>,
+    /// The members. Copied when one comes or goes, and never locked while they are rung.
+    listeners: Mutex<Arc<Vec<Weak<dyn Listener>>>>,
     /// The figures have changed since they were told.
     figures_changed: AtomicBool,
     /// Rings when there is something to write down. One waiter, so a stored permit is enough.
@@ -247,6 +258,7 @@ impl Log {
         Self {
             inner: Mutex::default(),
             head: watch::Sender::new(Seq::default()),
+            listeners: Mutex::default(),
             figures_changed: AtomicBool::new(false),
             work: Notify::new(),
             keep,
@@ -315,17 +327,50 @@ impl Log {
             inner.evict(self.keep, now);
             inner.published
         };
-        self.ring(published);
         self.work.notify_one();
+        self.ring(published);
         Ok(!self.figures_changed.swap(true, Ordering::AcqRel))
     }
 
+    /// Tells everybody that there is something to read up to there, if that is new.
     fn ring(&self, published: Seq) {
-        self.head.send_if_modified(|head| {
+        let rung = self.head.send_if_modified(|head| {
             let further = *head < published;
             *head = published.max(*head);
             further
         });
+        if rung {
+            self.ring_listeners();
+        }
+    }
+
+    fn ring_listeners(&self) {
+        let listeners = Arc::clone(&self.listeners.lock());
+        let mut served = 0;
+        for listener in listeners.iter().filter_map(Weak::upgrade) {
+            served += usize::from(listener.ring(served < SERVED_AT_ONCE));
+        }
+    }
+
+    /// From now on `listener` hears when something can be read.
+    pub(super) fn listen(&self, listener: Weak<dyn Listener>) {
+        let mut listeners = self.listeners.lock();
+        let others = listeners.iter();
+        let mut all: Vec<_> = others
+            .filter(|other| other.strong_count() > 0 && !Weak::ptr_eq(other, &listener))
+            .cloned()
+            .collect();
+        all.push(listener);
+        *listeners = Arc::new(all);
+    }
+
+    /// `listener` hears no more.
+    pub(super) fn unlisten(&self, listener: &Weak<dyn Listener>) {
+        let mut listeners = self.listeners.lock();
+        let others = listeners.iter();
+        let left =
+            others.filter(|other| other.strong_count() > 0 && !Weak::ptr_eq(other, listener));
+        *listeners = Arc::new(left.cloned().collect());
     }
 
     /// Waits until what was appended is written down, but for a little.
@@ -368,11 +413,6 @@ impl Log {
     pub(super) fn end(&self, fate: Fate) {
         self.inner.lock().note(|notes| notes.ended = Some(fate));
         self.work.notify_one();
-    }
-
-    /// Rings when something can be read. What it says now counts as seen.
-    pub(super) fn bell(&self) -> watch::Receiver<Seq> {
-        self.head.subscribe()
     }
 
     /// The number that the next command will get.
@@ -540,6 +580,7 @@ impl Log {
         };
         // Also for senders who wait, whether or not there is something new to read.
         self.head.send_replace(published);
+        self.ring_listeners();
     }
 
     /// The journal cannot be written for now: the room goes on in memory. `true` when this is new.
@@ -556,6 +597,7 @@ impl Log {
         };
         // Also for senders who wait, whether or not there is something to read.
         self.head.send_replace(published);
+        self.ring_listeners();
         new
     }
 

@@ -9,7 +9,8 @@
 //! - `hub.rs`, `Hub`: the rules. Plain synchronous methods behind one lock, no I/O. `state.rs` and
 //!   `room.rs`: what they are about.
 //! - `bulletin.rs`, `Bulletin`: changed attributes and who is gone, gathered, one list for all.
-//! - `outbox.rs`, `Outbox`: what one peer still gets: answers, and its cursor in a room.
+//! - `outbox.rs`, `Outbox`: what one peer still gets: answers, and its cursor in a room. While the peer's
+//!   write loop rests, whoever brings commands writes them to its connection: no task has to wake for them.
 //! - `delivery.rs`, `Delivery`: from these three to the next bytes for one peer.
 //! - `directory.rs`: figures for the host.
 //! - `peer.rs`: one connection, a read loop and a write loop. `serve.rs`: the listener.
@@ -19,7 +20,7 @@
 //! - `slow.rs`: members who are too far behind for too long. `pace.rs`: how often something may happen. `pending.rs`: how much may wait to be read.
 //!
 //! Lock order: hub, then outbox or door, then log or bulletin. The hot path, a room command, takes only
-//! the log's.
+//! the log's, and then the outboxes of those who rest.
 
 mod attempts;
 mod block;

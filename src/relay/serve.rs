@@ -19,7 +19,7 @@ use super::library::{Library, Progress, Revived};
 use super::limits::{DRAIN, Limits, SWEEP_EVERY, TELL_EVERY};
 use super::shelf::Keeping;
 use super::slow;
-use crate::net::{Bind, canonical, listen, prepare};
+use crate::net::{Bind, Line, canonical, listen, prepare};
 
 /// After an accept that failed (too many open files, mostly) the next waits this long.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
@@ -193,7 +193,7 @@ async fn accept(
             () = shutdown.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let (mut stream, address) = match accepted {
+        let (stream, address) = match accepted {
             Ok((stream, address)) => (stream, canonical(address)),
             Err(error) => {
                 tracing::warn!("a connection could not be accepted: {error}");
@@ -210,8 +210,9 @@ async fn accept(
                 tracing::debug!("gone before it was served: {error}");
                 return;
             }
-            let (reader, writer) = stream.split();
-            entrance::serve(reader, writer, visit, hub, shutdown).await;
+            let (reader, writer) = stream.into_split();
+            let writer = Line::new(writer);
+            entrance::serve(reader, writer.clone(), Some(writer), visit, hub, shutdown).await;
         };
         tasks.spawn(serve.instrument(tracing::info_span!("peer", %address)));
     }
