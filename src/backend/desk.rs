@@ -12,20 +12,21 @@ use super::action::{Action, Notice};
 use super::compose;
 use super::handle::Remote;
 use super::hosted::{Hosted, Turn};
+use super::link::{Happened, Link, QUICK};
 use super::logging::LogTail;
-use super::opening::{Opened, open, session_failure};
+use super::opening::{open, session_failure};
+use super::programs::{follow_blender, open_folder};
 use super::settings::{DEFAULT_PORT, MAX_NAME_CHARS, RECENT_HOSTS, Settings};
 use super::settings_file::SettingsFile;
 use super::transfer::{self, Ends};
 use super::view::{
-    Address, BlenderProgram, BringingBack, Failure, Level, Membership, RoomState, Share, Status,
-    Transfer, View,
+    Address, BlenderProgram, Failure, Level, Membership, RoomState, Share, Status, Transfer, View,
 };
 use crate::blender::{self, Installation};
 use crate::net::{Target, TargetError};
 use crate::reach;
 use crate::relay::Progress;
-use crate::session::{Command, Event, Identity, Phase, Session, Snapshot};
+use crate::session::{Command, Event, Identity, Phase, Snapshot};
 
 /// How often this computer's addresses are looked up again while they are shown.
 const ADDRESSES_EVERY: Duration = Duration::from_secs(5);
@@ -33,10 +34,6 @@ const ADDRESSES_EVERY: Duration = Duration::from_secs(5);
 const SAVE_AFTER: Duration = Duration::from_millis(400);
 /// How often new log lines reach the window at most.
 const LOG_EVERY: Duration = Duration::from_millis(250);
-/// Bringing back rooms that takes no longer than this is not shown.
-const QUICK: Duration = Duration::from_millis(300);
-/// How often it is shown how far that is.
-const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 /// News from the tasks of the desk that may wait.
 const NEWS_WAITING: usize = 64;
 
@@ -56,27 +53,6 @@ pub(super) enum News {
     Failure(Failure),
     /// How far a save or restore is; `None` when it has ended.
     Transfer(Option<Transfer>),
-}
-
-/// The connection as far as the desk is concerned.
-#[derive(Debug)]
-enum Link {
-    Offline,
-    Opening {
-        target: Target,
-        task: JoinHandle<Result<Opened, Failure>>,
-        /// How far bringing back rooms is. Without this end of it that stops.
-        progress: watch::Receiver<Progress>,
-        began: std::time::Instant,
-        /// When it may be shown next.
-        show_at: Instant,
-    },
-    Open {
-        target: Target,
-        found_here: bool,
-        greeted: bool,
-        session: Session,
-    },
 }
 
 pub(super) struct Desk {
@@ -705,66 +681,6 @@ impl Desk {
     }
 }
 
-/// Something that happened on the link.
-enum Happened {
-    Opened(Result<Opened, Failure>),
-    BringsBack(BringingBack),
-    Changed(Arc<Snapshot>),
-    Event(Event),
-    Ended,
-}
-
-impl Link {
-    /// Waits for what happens next; for ever while offline. Cancel safe.
-    async fn next(&mut self) -> Happened {
-        match self {
-            Self::Offline => std::future::pending().await,
-            Self::Opening {
-                task,
-                progress,
-                began,
-                show_at,
-                ..
-            } => {
-                let further = async {
-                    tokio::time::sleep_until(*show_at).await;
-                    progress.changed().await
-                };
-                tokio::select! {
-                    biased;
-                    opened = task => match opened {
-                        Ok(opened) => Happened::Opened(opened),
-                        Err(error) => {
-                            tracing::error!("connecting ended badly: {error}");
-                            Happened::Ended
-                        }
-                    },
-                    Ok(()) = further => {
-                        *show_at = Instant::now() + PROGRESS_EVERY;
-                        let Progress { done, total } = *progress.borrow_and_update();
-                        Happened::BringsBack(BringingBack {
-                            done_bytes: done,
-                            total_bytes: total,
-                            since: *began,
-                        })
-                    }
-                }
-            }
-            Self::Open { session, .. } => {
-                let (snapshot, events): (&mut watch::Receiver<_>, _) = session.parts();
-                tokio::select! {
-                    biased;
-                    changed = snapshot.changed() => match changed {
-                        Ok(()) => Happened::Changed(Arc::clone(&snapshot.borrow_and_update())),
-                        Err(_) => Happened::Ended,
-                    },
-                    Some(event) = events.recv() => Happened::Event(event),
-                }
-            }
-        }
-    }
-}
-
 /// What is to be done next for our own relay; nothing, without one.
 async fn next_turn(hosted: &mut Option<Hosted>) -> Turn {
     match hosted {
@@ -794,69 +710,4 @@ fn target_failure(error: TargetError) -> Failure {
         advice: "Type what your colleague sent you, such as 192.168.0.48 or 192.168.0.48:12800."
             .to_owned(),
     }
-}
-
-/// Starts Blender and passes on what it tells on its way into the room.
-async fn follow_blender(
-    installation: Installation,
-    launch: blender::Launch,
-    folder: PathBuf,
-    news: mpsc::Sender<News>,
-) {
-    let tell = async |told| {
-        // When the desk has gone, nobody needs to know.
-        let _told = news.send(told).await;
-    };
-    let notice = |text| {
-        News::Notice(Notice {
-            level: Level::Info,
-            text,
-        })
-    };
-    let room = launch.room.clone();
-    let mut running = match blender::start(&installation, &launch, &folder).await {
-        Ok(running) => running,
-        Err(error) => {
-            let advice = format!("Start Blender yourself and join “{room}” in its Mixer panel.");
-            return tell(News::Failure(Failure {
-                what: error.to_string(),
-                advice,
-            }))
-            .await;
-        }
-    };
-    tell(notice(format!(
-        "Blender is starting and joins “{room}” by itself."
-    )))
-    .await;
-    while let Some(state) = running.next_state().await {
-        tracing::info!("Blender: {}", state.sentence());
-        match &state {
-            blender::State::Failed(failure) => {
-                let advice = failure.advice().to_owned();
-                tell(News::Failure(Failure {
-                    what: failure.what(),
-                    advice,
-                }))
-                .await;
-            }
-            blender::State::Joined(_) => tell(notice(state.sentence())).await,
-            _ => {}
-        }
-    }
-}
-
-/// Shows a folder in the system's file browser.
-fn open_folder(folder: &std::path::Path) -> std::io::Result<()> {
-    let program = if cfg!(windows) {
-        "explorer"
-    } else if cfg!(target_os = "macos") {
-        "open"
-    } else {
-        "xdg-open"
-    };
-    let mut child = tokio::process::Command::new(program).arg(folder).spawn()?;
-    // Waited for, so that nothing is left of it.
-    tokio::spawn(async move { child.wait().await });
-    Ok(())
 }

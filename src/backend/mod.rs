@@ -1,15 +1,18 @@
 //! The one place where tokio and the window meet: owns the runtime, the relay and the session.
 //!
 //! [`Action`]s come in, a [`View`] and [`Notice`]s go out, and nobody waits for anybody. The desk
-//! (`desk.rs`) is one task; what takes long runs beside it and reports back.
+//! (`desk.rs`) is one task; what takes long runs beside it and reports back: the connection (`link.rs`), our own
+//! relay (`hosted.rs`), saves and restores (`transfer.rs`), other programs (`programs.rs`).
 
 mod action;
 mod compose;
 mod desk;
 mod handle;
 mod hosted;
+mod link;
 mod logging;
 mod opening;
+mod programs;
 mod settings;
 mod settings_file;
 mod signals;
