@@ -6,17 +6,24 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Parser;
-use mixdesk::backend::{self, Backend, Folders, Terminal};
+use mixdesk::backend::{self, Action, Backend, Folders, Instance, Terminal};
 use mixdesk::cli::{self, Args, Command, Exit, HostArgs};
 use mixdesk::gui::{self, Display};
 
 fn main() -> ExitCode {
     cli::attach_console();
     let args = Args::parse();
-    let exit = match args.command {
-        Some(command) => cli::run(&command),
-        None => match gui::display() {
-            Display::Ready => window(),
+    let exit = match (args.command, args.invite) {
+        (Some(command), _) => cli::run(&command),
+        (None, Some(invite)) if hand_over(&invite) => Exit::Done,
+        (None, invite) => match gui::display() {
+            Display::Ready => window(invite),
+            Display::Absent if invite.is_some() => {
+                cli::note(
+                    "There is no display here to open the invite on. See its rooms with “mixdesk rooms INVITE”.",
+                );
+                Exit::Failed
+            }
             Display::Absent => {
                 cli::note(
                     "There is no display here, so Mixdesk hosts in this terminal (as “mixdesk host” does).",
@@ -37,8 +44,13 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-/// Opens the window and runs until it is closed.
-fn window() -> Exit {
+/// Gives an invite to the window that runs already, if one does.
+fn hand_over(invite: &str) -> bool {
+    Folders::of_system().is_some_and(|folders| Instance::hand_over(&folders, invite))
+}
+
+/// Opens the window, joins by an invite if there is one, and runs until it is closed.
+fn window(invite: Option<String>) -> Exit {
     let Some(folders) = Folders::of_system() else {
         cli::note(
             "This user has no home folder to keep settings in. Set MIXDESK_HOME to a folder.",
@@ -55,7 +67,13 @@ fn window() -> Exit {
     let shown = gui::run(
         &settings,
         Box::new(move |wake| {
+            let port = first.port;
             let (running, handle) = Backend::start(folders, first, trouble, tail, wake)?;
+            if let Some(host) = invite
+                && !handle.send(Action::Connect { host, port })
+            {
+                tracing::error!("the invite was not followed");
+            }
             *started.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
             Ok(handle)
         }),

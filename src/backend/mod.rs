@@ -9,6 +9,7 @@ mod compose;
 mod desk;
 mod handle;
 mod hosted;
+mod instance;
 mod link;
 mod logging;
 mod opening;
@@ -24,6 +25,7 @@ pub use crate::protocol::ANY_VERSION;
 pub use action::{Action, Notice};
 pub use desk::Wake;
 pub use handle::{Handle, Remote, pair};
+pub use instance::Instance;
 pub use logging::{LogTail, Logging, Terminal, start as start_logging};
 pub use opening::{host, port_failure, read_host, read_port};
 pub use settings::{

@@ -4,16 +4,19 @@ use std::net::IpAddr;
 
 use clap::{Parser, Subcommand};
 
-use crate::net::Target;
 use crate::protocol::DEFAULT_PORT;
+use crate::reach::{Typed, understand};
 
 /// Host and join Mixer sessions: real-time collaboration for Blender artists.
 ///
 /// Without a command the window opens. Where there is no display, the session is hosted in the
 /// terminal, as `mixdesk host` does.
 #[derive(Clone, Debug, Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
 pub struct Args {
+    /// Open the window and join by this invite; a window that runs already takes it over.
+    #[arg(value_name = "INVITE", value_parser = invite)]
+    pub invite: Option<String>,
     /// What to do without a window.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -67,9 +70,9 @@ impl Default for HostArgs {
 /// Options of `rooms`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct RoomsArgs {
-    /// Where the server is: a name or address, with or without a port.
-    #[arg(value_name = "HOST[:PORT]", value_parser = target)]
-    pub target: Target,
+    /// Where the server is: a name or address, with or without a port, an invite, or a message with one of these.
+    #[arg(value_name = "HOST[:PORT]", value_parser = place)]
+    pub place: Typed,
     /// Print one JSON object a line.
     #[arg(long)]
     pub json: bool,
@@ -86,19 +89,30 @@ pub struct RecentArgs {
 /// Options of `watch`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WatchArgs {
-    /// Where the server is: a name or address, with or without a port.
-    #[arg(value_name = "HOST[:PORT]", value_parser = target)]
-    pub target: Target,
-    /// The room's name.
+    /// Where the server is: a name or address, with or without a port, an invite, or a message with one of these.
+    #[arg(value_name = "HOST[:PORT]", value_parser = place)]
+    pub place: Typed,
+    /// The room's name; not needed with an invite to a room.
     #[arg(value_name = "ROOM")]
-    pub room: String,
+    pub room: Option<String>,
     /// Print one JSON object a line.
     #[arg(long)]
     pub json: bool,
 }
 
-fn target(text: &str) -> Result<Target, String> {
-    Target::parse(text, DEFAULT_PORT).map_err(|error| error.to_string())
+fn place(text: &str) -> Result<Typed, String> {
+    understand(text, DEFAULT_PORT).map_err(|error| error.to_string())
+}
+
+/// An invite as it came: a newer Mixdesk may run, and understand more of it.
+fn invite(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if !text.to_ascii_lowercase().starts_with("mixdesk:") {
+        return Err(
+            "this is no command, and no invite either: those begin with mixdesk://".to_owned(),
+        );
+    }
+    place(text).map(|_| text.to_owned())
 }
 
 #[cfg(test)]
@@ -116,10 +130,27 @@ mod tests {
         assert!(Args::try_parse_from(["mixdesk"]).unwrap().command.is_none());
         assert!(Args::try_parse_from(["mixdesk", "host", "--port", "65536"]).is_err());
         assert!(Args::try_parse_from(["mixdesk", "rooms", "a b"]).is_err());
+        assert!(Args::try_parse_from(["mixdesk", "dance"]).is_err());
         let Some(Command::Host(args)) = Args::try_parse_from(["mixdesk", "host"]).unwrap().command
         else {
             panic!()
         };
         assert_eq!((args.port, args.bind), (12800, None));
+    }
+
+    #[test]
+    fn an_invite_is_for_the_window() {
+        const INVITE: &str = "mixdesk://join?lan=192.168.0.48&v=1";
+        let args = Args::try_parse_from(["mixdesk", INVITE]).unwrap();
+        assert_eq!(args.invite.as_deref(), Some(INVITE));
+        assert!(args.command.is_none());
+        for wrong in [
+            &["mixdesk", "mixdesk://join?v=1"][..],
+            &["mixdesk", "192.168.0.48"],
+            &["mixdesk", INVITE, "host"],
+            &["mixdesk", INVITE, INVITE],
+        ] {
+            assert!(Args::try_parse_from(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

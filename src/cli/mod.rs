@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod console;
 mod host;
+mod place;
 mod print;
 mod recent;
 mod rooms;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::args::RoomsArgs;
-use super::{Exit, print};
+use super::{Exit, place, print};
 use crate::backend::Settings;
 use crate::protocol::{Attributes, attribute};
 use crate::session::{Config, Identity, Phase, Session, Snapshot};
@@ -16,7 +16,11 @@ pub(super) async fn rooms(args: &RoomsArgs, settings: &Settings) -> Exit {
         name: settings.name.clone(),
         color: settings.color,
     };
-    let config = Config::new(args.target.clone(), identity);
+    let target = match place::find(&args.place).await {
+        Ok(target) => target,
+        Err(exit) => return exit,
+    };
+    let config = Config::new(target, identity);
     let (session, snapshot) = match connect(config).await {
         Ok(connected) => connected,
         Err(exit) => return exit,

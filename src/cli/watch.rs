@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::args::WatchArgs;
 use super::rooms::connect;
-use super::{Exit, print};
+use super::{Exit, place, print};
 use crate::backend::Settings;
 use crate::protocol::{Kind, attribute};
 use crate::session::{Command, Config, Event, Identity, Phase, Session, Snapshot, person_name};
@@ -25,25 +25,30 @@ pub(super) async fn watch(
         name: format!("{} (watching)", settings.name),
         color: settings.color,
     };
+    let Some(room) = args.room.clone().or_else(|| place::room(&args.place)) else {
+        print::note("Which room? Give its name after the host, or an invite to a room.");
+        return Exit::NoRoom;
+    };
+    let target = match place::find(&args.place).await {
+        Ok(target) => target,
+        Err(exit) => return exit,
+    };
     let config = Config {
         reports_commands: true,
-        ..Config::new(args.target.clone(), identity)
+        ..Config::new(target.clone(), identity)
     };
     let (mut session, snapshot) = match connect(config).await {
         Ok(connected) => connected,
         Err(exit) => return exit,
     };
-    if !snapshot.rooms.contains_key(&args.room) {
-        print::note(&format!(
-            "There is no room “{}” at {}.",
-            args.room, args.target
-        ));
+    if !snapshot.rooms.contains_key(&room) {
+        print::note(&format!("There is no room “{room}” at {target}."));
         return Exit::NoRoom;
     }
-    session.command(Command::Join(args.room.clone()));
+    session.command(Command::Join(room.clone()));
     let mut story = Story {
         json: args.json,
-        room: args.room.clone(),
+        room,
         sums: Sums::default(),
     };
     let exit = tokio::select! {

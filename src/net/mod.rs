@@ -9,6 +9,7 @@ mod listen;
 mod pulse;
 mod read;
 mod target;
+mod why;
 mod write;
 
 pub use connect::{ConnectError, Connected, connect};
@@ -17,4 +18,5 @@ pub use listen::{Bind, canonical, listen, prepare, raise_open_files};
 pub use pulse::Pulse;
 pub use read::{FrameReader, Patience, ReadError, io_words};
 pub use target::{Target, TargetError, parse_port};
+pub use why::Why;
 pub use write::{MAX_SLICES, WriteError, advance, write_frames};

@@ -1,14 +1,19 @@
 //! How others reach this computer: its addresses, each with what it is.
 //!
 //! Reading order: `kind.rs` says what an address is, `rank.rs` which ones are shown and in which order. Both are
-//! pure; only [`addresses`] asks the system. Nothing is sent to anybody.
+//! pure; only [`addresses`] asks the system. `invite/` puts them into one line for a colleague and understands what
+//! a colleague has sent; pure as well. `probe.rs` tries them. Nothing but that sends anything to anybody.
 
+mod invite;
 mod kind;
+mod probe;
 mod rank;
 
 use std::net::IpAddr;
 
+pub use invite::{Invite, Route, RouteKind, SESSION_CHARS, Typed, TypedError, understand};
 pub use kind::{AddressKind, Vpn};
+pub use probe::{Answered, NoAnswer, first_that_answers, probe};
 pub use rank::rank;
 
 /// One address of this computer.

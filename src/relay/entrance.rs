@@ -23,6 +23,9 @@ use crate::protocol::{Decoder, Foreign, FrameError, HEADER_BYTES, RelayMessage};
 const WAIT: &str = "The host has to let you in first. Wait a moment.";
 /// How often.
 const WAIT_EVERY: Duration = Duration::from_secs(60);
+/// Whoever is gone sooner has only looked whether a relay is here, as those do who try all the addresses of an
+/// invite: that is nothing to show to the host.
+const GLANCE: Duration = Duration::from_millis(500);
 /// How much of what one who waits says is taken in: that it has closed can only be seen behind what it
 /// said before. The rest stays in the system's buffer.
 const LOBBY_BYTES: usize = 16 << 10;
@@ -34,6 +37,8 @@ const HELLO_BYTES: usize = 64;
 #[derive(Debug)]
 enum Turned {
     Because(Failed),
+    /// It had only looked.
+    Looked,
     /// The relay ends.
     Closing,
 }
@@ -65,7 +70,7 @@ pub(super) async fn serve<R, W>(
         Entry::Wait(stay, place) => {
             let waiting = wait(&mut reader, &mut writer, &mut said, &place, hub.limits());
             let waited = tokio::select! {
-                waited = waiting => waited.map_err(Turned::from),
+                waited = waiting => waited,
                 () = shutdown.cancelled() => Err(Turned::Closing),
             };
             (stay, waited)
@@ -80,6 +85,10 @@ pub(super) async fn serve<R, W>(
     };
     let told = match turned {
         Turned::Closing => Some(CLOSING.to_owned()),
+        Turned::Looked => {
+            tracing::debug!("looked whether a relay is here");
+            return;
+        }
         Turned::Because(why) => {
             if !quiet {
                 tracing::warn!("{why}");
@@ -104,17 +113,27 @@ async fn wait<R: AsyncRead + Unpin, W: AsyncWrite + Pulse + Unpin>(
     said: &mut Vec<u8>,
     place: &Place,
     limits: &Limits,
-) -> Result<(), Failed> {
+) -> Result<(), Turned> {
     // Whoever only looks for open ports is not worth the host's attention.
     hello(reader, said, limits).await?;
-    place.show();
-    tracing::info!("waits for the host to let it in");
+    let came = Instant::now();
+    let show = async {
+        sleep(GLANCE).await;
+        place.show();
+        tracing::info!("waits for the host to let it in");
+        pending().await
+    };
     let ask_patience = Duration::from_secs(limits.ask_seconds);
-    tokio::select! {
-        answer = place.answer() => answer,
-        () = gone(reader, said) => Err(Failed::GaveUp),
-        _ = remind(writer) => Err(Failed::GaveUp),
-        () = sleep(ask_patience) => Err(Failed::Unanswered(limits.ask_seconds)),
+    let failed = tokio::select! {
+        answer = place.answer() => return answer.map_err(Turned::from),
+        () = gone(reader, said) => Failed::GaveUp,
+        _ = remind(writer) => Failed::GaveUp,
+        () = sleep(ask_patience) => Failed::Unanswered(limits.ask_seconds),
+        failed = show => failed,
+    };
+    match failed {
+        Failed::GaveUp if came.elapsed() < GLANCE => Err(Turned::Looked),
+        failed => Err(failed.into()),
     }
 }
 
@@ -312,6 +331,19 @@ mod tests {
             let frame = scene.reader.next().await.unwrap().unwrap();
             assert_eq!(frame.kind(), Kind::CLIENT_ID);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_only_looks_is_not_shown() {
+        let mut scene = Scene::new();
+        scene.say(1).await;
+        assert_eq!(scene.told().await, words(WAIT));
+        assert_eq!(scene.waiting(), []);
+        let hub = Arc::clone(&scene.hub);
+        drop((scene.reader, scene.writer));
+        scene.serving.await.unwrap();
+        assert!(hub.door.look(super::super::gate::Gate::waiting).is_empty());
+        assert!(hub.door.look(|gate, _| gate.attempts()).is_empty());
     }
 
     /// Behind more than is taken in, a close cannot be seen; a reminder that does not arrive can.

@@ -15,8 +15,7 @@ use super::command::{Command, Identity};
 use super::event::Event;
 use super::machine::{MIRROR_BYTES, Machine};
 use super::membership::Membership;
-use super::why::Why;
-use crate::net::{Connected, FrameReader, Patience, Target, connect, write_frames};
+use crate::net::{Connected, FrameReader, Patience, Target, Why, connect, write_frames};
 use crate::protocol::{Frame, FrameLimits, NamedAttributes};
 
 /// How long one address may take to answer.

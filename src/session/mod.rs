@@ -16,12 +16,11 @@ mod machine;
 mod machine_tests;
 mod membership;
 mod transfer;
-mod why;
 
+pub use crate::net::Why;
 pub use command::{Command, Identity};
 pub use driver::{Config, Phase, Session, Snapshot};
 pub use event::Event;
 pub use machine::person_name;
 pub use membership::Membership;
 pub use transfer::{Progress, TransferError, Transferred, restore, save};
-pub use why::Why;

@@ -13,9 +13,8 @@ use tokio::task::JoinHandle;
 use super::command::Identity;
 use super::driver::{CONNECT_PATIENCE, FRAME_LIMITS};
 use super::machine::request_of;
-use super::why::Why;
 use crate::archive::{self, ArchiveError, Ending, Format, Origin};
-use crate::net::{FrameReader, Patience, Target, connect, write_frames};
+use crate::net::{FrameReader, Patience, Target, Why, connect, write_frames};
 use crate::protocol::{
     Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes, RelayMessage, attribute,
     empty_batch,

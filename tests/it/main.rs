@@ -15,6 +15,7 @@ mod common;
 mod decoder;
 mod faults;
 mod guests;
+mod invite;
 mod session;
 mod shutdown;
 mod tidy;

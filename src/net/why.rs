@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::net::{ConnectError, ReadError, Target, WriteError, io_words};
+use super::connect::ConnectError;
+use super::read::{ReadError, io_words};
+use super::target::Target;
+use super::write::WriteError;
 use crate::protocol::{Foreign, FrameError, WireError};
 
 /// Why a relay cannot be reached, or the connection to it ended. The text says what happened;
@@ -21,7 +24,7 @@ pub enum Why {
     #[error("Nobody answers at {0}. The computer is there, but no server runs on that port.")]
     Refused(Target),
     /// Nothing came back.
-    #[error("{0} did not answer within {patience} s.", patience = .1.as_secs())]
+    #[error("{0} did not answer within {patience} s.", patience = .1.as_secs_f32())]
     TimedOut(Target, Duration),
     /// The network says that there is no way.
     #[error("There is no way to {0} from this computer: {1}.")]
@@ -87,7 +90,9 @@ impl Why {
         }
     }
 
-    pub(super) fn from_connect(error: ConnectError, target: &Target) -> Self {
+    /// Why connecting failed.
+    #[must_use]
+    pub fn from_connect(error: ConnectError, target: &Target) -> Self {
         let target = target.clone();
         match error {
             ConnectError::Unknown { .. } => Self::UnknownName(target),
@@ -98,8 +103,9 @@ impl Why {
         }
     }
 
-    /// `answered`: something that only a relay would say has come before.
-    pub(super) fn from_read(error: ReadError, target: &Target, answered: bool) -> Self {
+    /// Why nothing more can be read. `answered`: something that only a relay would say has come before.
+    #[must_use]
+    pub fn from_read(error: ReadError, target: &Target, answered: bool) -> Self {
         let target = target.clone();
         match error {
             ReadError::Frame(FrameError::NotMixer(foreign)) => Self::NotMixer(target, foreign),
@@ -113,8 +119,9 @@ impl Why {
         }
     }
 
-    /// `answered`: something that only a relay would say has come before.
-    pub(super) fn from_write(error: &WriteError, target: &Target, answered: bool) -> Self {
+    /// Why nothing more can be written. `answered`: something that only a relay would say has come before.
+    #[must_use]
+    pub fn from_write(error: &WriteError, target: &Target, answered: bool) -> Self {
         match error {
             WriteError::Io(_) if !answered => Self::ClosedEarly(target.clone()),
             WriteError::Io(error) => Self::Broke(target.clone(), io_words(error)),
@@ -124,7 +131,9 @@ impl Why {
         }
     }
 
-    pub(super) fn from_wire(error: &WireError, target: &Target) -> Self {
+    /// Why a message was not understood.
+    #[must_use]
+    pub fn from_wire(error: &WireError, target: &Target) -> Self {
         Self::Nonsense(target.clone(), error.to_string())
     }
 }
