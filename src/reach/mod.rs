@@ -2,10 +2,14 @@
 //!
 //! Reading order: `kind.rs` says what an address is, `rank.rs` which ones are shown and in which order. Both are
 //! pure; only [`addresses`] asks the system. `invite/` puts them into one line for a colleague and understands what
-//! a colleague has sent; pure as well. `probe.rs` tries them. Nothing but that sends anything to anybody.
+//! a colleague has sent; pure as well. `probe.rs` tries them. `mapping/` asks the router to let people from the
+//! internet in; `outside.rs` asks a server in the internet for this computer's address there. Nothing but these three
+//! sends anything to anybody, and all of them only when a person wants it.
 
 mod invite;
 mod kind;
+mod mapping;
+mod outside;
 mod probe;
 mod rank;
 
@@ -13,6 +17,8 @@ use std::net::IpAddr;
 
 pub use invite::{Invite, Route, RouteKind, SESSION_CHARS, Typed, TypedError, understand};
 pub use kind::{AddressKind, Vpn};
+pub use mapping::{ByHand, Mapped, MappedBy, Mapping, MappingState, Pace, Shared, Wanted};
+pub use outside::{StunError, outside_by_stun};
 pub use probe::{Answered, NoAnswer, first_that_answers, probe};
 pub use rank::rank;
 

@@ -16,6 +16,7 @@ mod decoder;
 mod faults;
 mod guests;
 mod invite;
+mod netlab;
 mod session;
 mod shutdown;
 mod tidy;
