@@ -1,13 +1,15 @@
 //! How others reach this computer: its addresses, each with what it is.
 //!
 //! Reading order: `kind.rs` says what an address is, `rank.rs` which ones are shown and in which order. Both are
-//! pure; only [`addresses`] asks the system. Nothing is sent to anybody.
+//! pure; only [`addresses`] asks the system, and sends nothing to anybody. `discovery/`: sessions in this network.
 
+mod discovery;
 mod kind;
 mod rank;
 
 use std::net::IpAddr;
 
+pub use discovery::{Announcement, Announcer, Answer, Browser, DiscoveryError, Found};
 pub use kind::{AddressKind, Vpn};
 pub use rank::rank;
 
