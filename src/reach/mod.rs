@@ -1,11 +1,13 @@
 //! How others reach this computer: its addresses, each with what it is.
 //!
 //! Reading order: `kind.rs` says what an address is, `rank.rs` which ones are shown and in which order. Both are
-//! pure; only [`addresses`] asks the system. `invite/` puts them into one line for a colleague and understands what
-//! a colleague has sent; pure as well. `probe.rs` tries them. `mapping/` asks the router to let people from the
-//! internet in; `outside.rs` asks a server in the internet for this computer's address there. Nothing but these three
-//! sends anything to anybody, and all of them only when a person wants it.
+//! pure; only [`addresses`] asks the system, and sends nothing to anybody. `discovery/` announces our session to this
+//! computer's networks and lists those of others. `invite/` puts all the ways here into one line for a colleague and
+//! understands what a colleague has sent; pure as well. `probe.rs` tries such ways. `mapping/` asks the router to let
+//! people from the internet in; `outside.rs` asks a server in the internet for this computer's address there: both
+//! only when a person wants it.
 
+mod discovery;
 mod invite;
 mod kind;
 mod mapping;
@@ -15,6 +17,7 @@ mod rank;
 
 use std::net::IpAddr;
 
+pub use discovery::{Announcement, Announcer, Answer, Browser, DiscoveryError, Found};
 pub use invite::{Invite, Route, RouteKind, SESSION_CHARS, Typed, TypedError, understand};
 pub use kind::{AddressKind, Vpn};
 pub use mapping::{ByHand, Mapped, MappedBy, Mapping, MappingState, Pace, Shared, Wanted};
