@@ -20,6 +20,7 @@ mod signals;
 mod start;
 mod transfer;
 mod view;
+pub mod words;
 
 pub use crate::protocol::ANY_VERSION;
 pub use action::{Action, Notice};

@@ -2,22 +2,7 @@
 
 use std::time::Duration;
 
-/// Bytes in decimal units, as file browsers show them: `112.6 MB`.
-pub(crate) fn bytes(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [
-        (1_000_000_000_000, "TB"),
-        (1_000_000_000, "GB"),
-        (1_000_000, "MB"),
-        (1_000, "kB"),
-    ];
-    for (size, unit) in UNITS {
-        if bytes >= size {
-            let tenths = u128::from(bytes) * 10 / u128::from(size);
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{bytes} B")
-}
+pub(crate) use crate::backend::words::{ago, bytes};
 
 /// A number with thousands set apart: `4,318`.
 pub(crate) fn thousands(number: u64) -> String {
@@ -39,17 +24,6 @@ pub(crate) fn duration(duration: Duration) -> String {
         0..=89 => format!("{seconds} s"),
         90..=5399 => format!("{} min", (seconds + 30) / 60),
         _ => format!("{} h", (seconds + 1800) / 3600),
-    }
-}
-
-/// How long ago something was: `just now`, `5 min ago`, `3 h ago`, `2 days ago`.
-pub(crate) fn ago(passed: Duration) -> String {
-    let minutes = passed.as_secs() / 60;
-    match minutes {
-        0 => "just now".to_owned(),
-        1..60 => format!("{minutes} min ago"),
-        60..2880 => format!("{} h ago", minutes / 60),
-        _ => format!("{} days ago", minutes / 1440),
     }
 }
 
@@ -130,17 +104,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_in_decimal_units() {
-        assert_eq!(bytes(0), "0 B");
-        assert_eq!(bytes(999), "999 B");
-        assert_eq!(bytes(1_000), "1.0 kB");
-        assert_eq!(bytes(112_648_000), "112.6 MB");
-        assert_eq!(bytes(999_999_999), "999.9 MB");
-        assert_eq!(bytes(2_500_000_000), "2.5 GB");
-        assert_eq!(bytes(u64::MAX), "18446744.0 TB");
-    }
-
-    #[test]
     fn thousands_are_set_apart() {
         assert_eq!(thousands(0), "0");
         assert_eq!(thousands(999), "999");
@@ -154,21 +117,6 @@ mod tests {
         assert_eq!(duration(Duration::from_millis(11_600)), "12 s");
         assert_eq!(duration(Duration::from_secs(170)), "3 min");
         assert_eq!(duration(Duration::from_secs(7_200)), "2 h");
-    }
-
-    #[test]
-    fn the_past_is_told_as_people_tell_it() {
-        for (seconds, words) in [
-            (0, "just now"),
-            (59, "just now"),
-            (60, "1 min ago"),
-            (3_599, "59 min ago"),
-            (3_600, "1 h ago"),
-            (172_799, "47 h ago"),
-            (172_800, "2 days ago"),
-        ] {
-            assert_eq!(ago(Duration::from_secs(seconds)), words);
-        }
     }
 
     #[test]
