@@ -10,7 +10,7 @@
 mod discovery;
 mod invite;
 mod kind;
-mod mapping;
+pub mod mapping;
 mod outside;
 mod probe;
 mod rank;
@@ -20,7 +20,7 @@ use std::net::IpAddr;
 pub use discovery::{Announcement, Announcer, Answer, Browser, DiscoveryError, Found};
 pub use invite::{Invite, Route, RouteKind, SESSION_CHARS, Typed, TypedError, understand};
 pub use kind::{AddressKind, Vpn};
-pub use mapping::{ByHand, Mapped, MappedBy, Mapping, MappingState, Pace, Shared, Wanted};
+pub use mapping::{Mapping, MappingState};
 pub use outside::{StunError, outside_by_stun};
 pub use probe::{Answered, NoAnswer, first_that_answers, probe};
 pub use rank::rank;

@@ -88,7 +88,8 @@ impl StunError {
 /// When none answers: the reason that tells the most.
 pub async fn outside_by_stun(servers: &[String], patience: Duration) -> Result<IpAddr, StunError> {
     let mut asked = JoinSet::new();
-    for server in servers.iter().take(MAX_SERVERS).cloned() {
+    for server in servers.iter().take(MAX_SERVERS) {
+        let server = server.clone();
         asked.spawn(async move {
             timeout(patience, ask(&server))
                 .await

@@ -1,6 +1,6 @@
 //! The task that keeps a mapping: asks, looks again, renews, follows this computer and its router, and removes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::ask::{Failed, Opened, ask};
 use super::memory::{Memory, Remembered, end_of};
 use super::router::{Place, Router};
 use super::state::{ByHand, Mapped, MappedBy, MappingState, Shared};
-use super::way::{Look, Refusal};
+use super::way::{Grant, Look, Refusal, Request, Way};
 use super::{STOP_PATIENCE, Wanted};
 
 /// A router that gives a lease of no length is not asked more often than this.
@@ -34,6 +34,14 @@ enum Left {
     Ended,
     Moved,
     Lost,
+}
+
+/// What has become of a mapping when it was looked at.
+enum Looked {
+    /// It is there, and the router has this address outside.
+    Stands(IpAddr),
+    /// It was asked for again.
+    Renewed { grant: Grant, was_gone: bool },
 }
 
 impl Keeper {
@@ -60,7 +68,7 @@ impl Keeper {
                             match self.hold(opened, router, &mut memory, &mut remapped).await {
                                 Left::Ended => break,
                                 Left::Moved => {
-                                    tracing::info!("This computer's network has changed")
+                                    tracing::info!("This computer's network has changed");
                                 }
                                 Left::Lost => {
                                     remapped += 1;
@@ -71,7 +79,15 @@ impl Keeper {
                             continue;
                         }
                         Err(Failed::Ended) => break,
-                        Err(failed) => self.tell(self.outcome(failed, router)),
+                        Err(failed) => {
+                            let outcome = self.outcome(failed, router);
+                            // Asking costs such a router work, and it seldom changes its mind; one that did it before
+                            // is about to start, rather.
+                            if remapped == 0 && matches!(outcome, MappingState::Refused { .. }) {
+                                again = pace.again_refused;
+                            }
+                            self.tell(outcome);
+                        }
                     }
                 }
             }
@@ -82,7 +98,7 @@ impl Keeper {
                     again = pace.again_first;
                     self.tell(MappingState::Asking);
                 }
-                () = sleep(again) => again = pace.again_last.min(again * 2),
+                () = sleep(again) => again = (again * 2).min(pace.again_last),
             }
         }
         self.tell(MappingState::Stopped);
@@ -126,36 +142,39 @@ impl Keeper {
                 .lease
                 .map(|lease| asked + (lease / 2).max(SHORTEST_RENEWAL));
             let next_look = Instant::now() + pace.look;
-            tokio::select! {
-                () = self.ended.cancelled() => {
+            let waited = tokio::select! {
+                () = self.ended.cancelled() => None,
+                () = self.moved(Place::Behind(router)) => return Left::Moved,
+                () = self.bell.notified() => Some(()),
+                () = sleep_until(half_life.map_or(next_look, |due| due.min(next_look))) => Some(()),
+            };
+            let is_due = half_life.is_some_and(|due| due <= Instant::now() + SLACK);
+            // An end does not wait for a router that is slow to answer.
+            let looked = match waited {
+                None => None,
+                Some(()) => tokio::select! {
+                    () = self.ended.cancelled() => None,
+                    looked = look(&way, &request, &grant, is_due, pace.patience) => Some(looked),
+                },
+            };
+            let renewed = match looked {
+                Some(Ok(Looked::Stands(ip))) => {
+                    grant.ip = ip;
+                    continue;
+                }
+                Some(Ok(Looked::Renewed { grant, was_gone })) => {
+                    *remapped += u32::from(was_gone);
+                    grant
+                }
+                Some(Err(refusal)) => {
+                    tracing::info!(?refusal, "The mapping was not renewed");
+                    return Left::Lost;
+                }
+                None => {
                     if way.close(&request, grant.port, STOP_PATIENCE).await {
                         memory.forget().await;
                     }
                     return Left::Ended;
-                }
-                () = self.moved(Place::Behind(router)) => return Left::Moved,
-                () = self.bell.notified() => {}
-                () = sleep_until(half_life.map_or(next_look, |due| due.min(next_look))) => {}
-            }
-            if half_life.is_none_or(|due| Instant::now() + SLACK < due) {
-                match way.look(&request, &grant, pace.patience).await {
-                    Some(Ok(Look::Stands(ip))) => {
-                        grant.ip = ip;
-                        continue;
-                    }
-                    Some(Ok(Look::Gone)) => {
-                        tracing::info!("The router has forgotten the mapping");
-                        *remapped += 1;
-                    }
-                    Some(Err(_)) => return Left::Lost,
-                    None => {}
-                }
-            }
-            let renewed = match way.open(&request, pace.patience).await {
-                Ok(renewed) => renewed,
-                Err(refusal) => {
-                    tracing::info!(?refusal, "The mapping was not renewed");
-                    return Left::Lost;
                 }
             };
             if renewed.port != grant.port
@@ -197,7 +216,7 @@ impl Keeper {
         let by_hand = ByHand {
             router: Some(router.gateway),
             outside: self.wanted.port,
-            inside: std::net::SocketAddrV4::new(router.ours, self.wanted.port),
+            inside: SocketAddrV4::new(router.ours, self.wanted.port),
         };
         let Failed::Refused(by, refusal) = failed else {
             return MappingState::NoRouter(by_hand);
@@ -224,6 +243,30 @@ impl Keeper {
             is_news
         });
     }
+}
+
+/// Looks whether a mapping stands, and asks for it again where it does not, is due, or only asking tells.
+async fn look(
+    way: &Way,
+    request: &Request,
+    granted: &Grant,
+    is_due: bool,
+    patience: Duration,
+) -> Result<Looked, Refusal> {
+    let mut was_gone = false;
+    if !is_due {
+        match way.look(request, granted, patience).await {
+            Some(Ok(Look::Stands(ip))) => return Ok(Looked::Stands(ip)),
+            Some(Ok(Look::Gone)) => {
+                tracing::info!("The router has forgotten the mapping");
+                was_gone = true;
+            }
+            Some(Err(refusal)) => return Err(refusal),
+            None => {}
+        }
+    }
+    let grant = way.open(request, patience).await?;
+    Ok(Looked::Renewed { grant, was_gone })
 }
 
 /// Whether a router has started anew, by its clock of so many seconds before and now (RFC 6886, 3.6).

@@ -46,6 +46,15 @@ pub(super) fn end_of(lease: Option<Duration>) -> u64 {
     })
 }
 
+/// Whether two differ only in their end, and not by much of it: renewals are many.
+fn is_near(kept: &Remembered, new: &Remembered) -> bool {
+    let until = kept.until;
+    let left = new.until.saturating_sub(seconds(SystemTime::now()));
+    Remembered { until, ..*new } == *kept
+        && (until == 0) == (new.until == 0)
+        && new.until.saturating_sub(until) <= left / 4
+}
+
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
@@ -86,10 +95,12 @@ impl Memory {
 
     pub(super) async fn keep(&mut self, mapping: Remembered) {
         self.is_from_before = false;
-        if self.kept.replace(mapping) != Some(mapping) {
-            self.write(toml::to_string(&mapping).unwrap_or_default())
-                .await;
+        if self.kept.is_some_and(|kept| is_near(&kept, &mapping)) {
+            return;
         }
+        self.kept = Some(mapping);
+        self.write(toml::to_string(&mapping).unwrap_or_default())
+            .await;
     }
 
     pub(super) async fn forget(&mut self) {
@@ -135,8 +146,7 @@ fn open(path: &Path) -> Option<(File, Option<Remembered>)> {
 fn write(file: &mut File, text: &str) -> io::Result<()> {
     file.rewind()?;
     file.set_len(0)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_data()
+    file.write_all(text.as_bytes())
 }
 
 #[cfg(test)]
@@ -188,6 +198,30 @@ mod tests {
             let memory = Memory::open(Some(path.clone())).await;
             assert_eq!(memory.kept(), Some((mapping(), true)));
         }
+    }
+
+    #[test]
+    fn a_renewal_is_written_when_much_of_the_lease_is_new() {
+        let mapping = mapping();
+        let until = |seconds| Remembered {
+            until: mapping.until + seconds,
+            ..mapping
+        };
+        assert!(is_near(&mapping, &mapping) && is_near(&mapping, &until(10)));
+        assert!(!is_near(&mapping, &until(30)));
+        assert!(!is_near(
+            &mapping,
+            &Remembered {
+                outside_port: 1,
+                ..mapping
+            }
+        ));
+        let for_good = Remembered {
+            until: 0,
+            ..mapping
+        };
+        assert!(is_near(&for_good, &for_good));
+        assert!(!is_near(&for_good, &mapping) && !is_near(&mapping, &for_good));
     }
 
     #[test]

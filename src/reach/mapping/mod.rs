@@ -72,10 +72,12 @@ pub struct Pace {
     /// From one look at whether the mapping stands to the next. Routers that restart forget, and their clocks do not
     /// always tell.
     pub look: Duration,
-    /// From a refusal to the next try; doubled from one to the next.
+    /// From one try in vain to the next, which is doubled each time.
     pub again_first: Duration,
     /// The longest of those.
     pub again_last: Duration,
+    /// The same when the router has answered and refused.
+    pub again_refused: Duration,
     /// From one look at this computer's own address to the next.
     pub glance: Duration,
 }
@@ -89,6 +91,7 @@ impl Default for Pace {
             look: Duration::from_secs(60),
             again_first: Duration::from_secs(5),
             again_last: Duration::from_secs(60),
+            again_refused: Duration::from_secs(10 * 60),
             glance: Duration::from_secs(3),
         }
     }

@@ -11,12 +11,20 @@ use super::router::Router;
 use super::state::Shared;
 use super::way::{Grant, Refusal, Request};
 
-/// When a request is sent again: after 0.25, 0.75 and 1.75 s. The crate's own times reach 14 s; the end is seen to by
+/// When a question is sent again: after 0.25, 0.75 and 1.75 s. The crate's own times reach 14 s; the end is seen to by
 /// who asks.
-pub(super) const TIMING: TimeoutConfig = TimeoutConfig {
+const QUESTION: TimeoutConfig = TimeoutConfig {
     initial_timeout: Duration::from_millis(250),
     max_retries: 8,
     max_retry_timeout: Some(Duration::from_secs(1)),
+};
+
+/// When a wish is sent again: after 1 s, once. miniupnpd works through all ports, for many seconds, each time that it
+/// is asked for one that its rules forbid.
+pub(super) const WISH: TimeoutConfig = TimeoutConfig {
+    initial_timeout: Duration::from_secs(1),
+    max_retries: 1,
+    max_retry_timeout: None,
 };
 
 /// A router that speaks NAT-PMP.
@@ -26,7 +34,7 @@ pub(super) struct Way(Router);
 impl Way {
     /// Waits until the router answers to NAT-PMP. Changes nothing there.
     pub(super) async fn probe(router: Router) -> Option<Self> {
-        match natpmp::external_address(router.gateway.into(), Some(TIMING)).await {
+        match natpmp::external_address(router.gateway.into(), Some(QUESTION)).await {
             // Without an outside address it answers all the same, and says why when it is asked to map.
             Ok(_) | Err(Failure::NetworkFailure | Failure::NotAuthorized) => Some(Self(router)),
             Err(error) => {
@@ -39,13 +47,13 @@ impl Way {
     pub(super) async fn open(&self, request: &Request) -> Result<Grant, Refusal> {
         let gateway = self.0.gateway.into();
         // First, so that nothing is mapped that leads nowhere.
-        let ip = natpmp::external_address(gateway, Some(TIMING))
+        let ip = natpmp::external_address(gateway, Some(QUESTION))
             .await
             .map_err(|failure| refusal(&failure))?;
         let options = PortMappingOptions {
             external_port: Some(port(request.outside_port)?),
             lifetime_seconds: Some(u32::try_from(request.lease.as_secs()).unwrap_or(u32::MAX)),
-            timeout_config: Some(TIMING),
+            timeout_config: Some(WISH),
         };
         let inside = port(request.inside.port())?;
         let mapping = natpmp::port_mapping(gateway, InternetProtocol::Tcp, inside, options)
@@ -65,7 +73,7 @@ impl Way {
         };
         let gateway = self.0.gateway.into();
         let tcp = InternetProtocol::Tcp;
-        let closed = natpmp::try_drop_mapping(gateway, tcp, Some(inside), Some(TIMING)).await;
+        let closed = natpmp::try_drop_mapping(gateway, tcp, Some(inside), Some(WISH)).await;
         if let Err(error) = &closed {
             tracing::debug!(%error, "The mapping was not removed by NAT-PMP");
         }

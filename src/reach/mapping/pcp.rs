@@ -6,7 +6,7 @@ use crab_nat::pcp::{self, BaseMapRequest, DropMappingRange, Failure};
 use crab_nat::{GATEWAY_PORT, InternetProtocol, PortMappingOptions, PortMappingType};
 use tokio::net::UdpSocket;
 
-use super::nat_pmp::{TIMING, lasting, port};
+use super::nat_pmp::{WISH, lasting, port};
 use super::router::Router;
 use super::state::Shared;
 use super::way::{Grant, Refusal, Request};
@@ -60,7 +60,7 @@ impl Way {
         let options = PortMappingOptions {
             external_port: Some(port(request.outside_port)?),
             lifetime_seconds: Some(u32::try_from(request.lease.as_secs()).unwrap_or(u32::MAX)),
-            timeout_config: Some(TIMING),
+            timeout_config: Some(WISH),
         };
         let mapping = pcp::port_mapping(base, Some(request.nonce), None, options)
             .await
@@ -88,7 +88,7 @@ impl Way {
             internal_port,
         };
         let (gateway, ours) = (self.0.gateway.into(), self.0.ours.into());
-        let closed = pcp::try_drop_mapping(gateway, ours, request.nonce, range, Some(TIMING)).await;
+        let closed = pcp::try_drop_mapping(gateway, ours, request.nonce, range, Some(WISH)).await;
         if let Err(error) = &closed {
             tracing::debug!(%error, "The mapping was not removed by PCP");
         }
