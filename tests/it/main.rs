@@ -15,6 +15,7 @@ mod common;
 mod decoder;
 mod faults;
 mod guests;
+mod netlab;
 mod session;
 mod shutdown;
 mod tidy;
