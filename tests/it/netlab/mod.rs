@@ -7,6 +7,7 @@
 // Network namespaces are Linux's.
 #![cfg(target_os = "linux")]
 
+mod addresses;
 mod discovery;
 // A helper stays while no test wants it.
 #[allow(dead_code)]
