@@ -14,7 +14,7 @@ use super::handle::Remote;
 use super::hosted::{Hosted, Turn};
 use super::link::{Happened, Link, QUICK};
 use super::logging::LogTail;
-use super::opening::{open, session_failure};
+use super::opening::{Destination, open, session_failure};
 use super::programs::{follow_blender, open_folder};
 use super::settings::{DEFAULT_PORT, MAX_NAME_CHARS, RECENT_HOSTS, Settings};
 use super::settings_file::SettingsFile;
@@ -23,8 +23,8 @@ use super::view::{
     Address, BlenderProgram, Failure, Level, Membership, RoomState, Share, Status, Transfer, View,
 };
 use crate::blender::{self, Installation};
-use crate::net::{Target, TargetError};
-use crate::reach;
+use crate::net::Target;
+use crate::reach::{self, Typed, TypedError, understand};
 use crate::relay::Progress;
 use crate::session::{Command, Event, Identity, Phase, Snapshot};
 
@@ -283,29 +283,29 @@ impl Desk {
     fn connect(&mut self, host: &str, port: u16) {
         self.disconnect();
         self.view.failure = None;
-        let target = match Target::parse(host, port) {
-            Ok(target) => target,
-            Err(error) => return self.fail(target_failure(error)),
+        let destination = match understand(host, port) {
+            Ok(Typed::Target(target)) => {
+                self.view.settings.host.clone_from(&target.host);
+                self.view.settings.port = target.port;
+                self.save_soon();
+                Destination::Target(target)
+            }
+            Ok(Typed::Invite(invite)) => Destination::Invite(invite),
+            Err(error) => return self.fail(host_failure(error)),
         };
-        self.view.settings.host = host.trim().to_owned();
-        self.view.settings.port = port;
-        self.save_soon();
-        tracing::info!(%target, "connecting");
-        self.view.status = Status::Connecting {
-            target: target.to_string(),
-        };
+        let target = destination.title();
+        tracing::info!(target, "connecting");
+        self.view.status = Status::Connecting { target };
         // The port of a relay that is being stopped is free only when that is done.
         let mut ending = std::mem::take(&mut self.ending);
         let identity = self.identity();
         let hosting = self.view.settings.hosting(Some(&self.rooms_folder));
-        let opening = target.clone();
         let (progress_in, progress) = watch::channel(Progress::default());
         let task = tokio::spawn(async move {
             while ending.join_next().await.is_some() {}
-            open(opening, identity, hosting, &progress_in).await
+            open(destination, identity, hosting, &progress_in).await
         });
         self.link = Link::Opening {
-            target,
             task,
             progress,
             began: std::time::Instant::now(),
@@ -355,10 +355,6 @@ impl Desk {
     fn follow(&mut self, happened: Happened) {
         match happened {
             Happened::Opened(Ok(opened)) => {
-                let Link::Opening { target, .. } = std::mem::replace(&mut self.link, Link::Offline)
-                else {
-                    return;
-                };
                 self.view.bringing_back = None;
                 self.hosted = opened.relay.map(Hosted::new);
                 if let Some(hosted) = &self.hosted {
@@ -373,8 +369,9 @@ impl Desk {
                     self.look_for_addresses();
                 }
                 self.link = Link::Open {
-                    target,
+                    target: opened.target,
                     found_here: opened.found_here,
+                    room: opened.room,
                     greeted: false,
                     session: opened.session,
                 };
@@ -405,6 +402,7 @@ impl Desk {
             target,
             found_here,
             greeted,
+            room,
             ..
         } = &mut self.link
         else {
@@ -440,6 +438,9 @@ impl Desk {
             }
             Phase::Online => {
                 let first = !std::mem::replace(greeted, true);
+                if let Some(room) = room.take() {
+                    self.ask(Command::Join(room));
+                }
                 self.view.status = match &self.hosted {
                     Some(hosted) => Status::Hosting {
                         port: hosted.port(),
@@ -704,7 +705,7 @@ fn not_connected() -> Failure {
     }
 }
 
-fn target_failure(error: TargetError) -> Failure {
+fn host_failure(error: TypedError) -> Failure {
     Failure {
         what: format!("{error}."),
         advice: "Type what your colleague sent you, such as 192.168.0.48 or 192.168.0.48:12800."

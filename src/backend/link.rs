@@ -23,7 +23,6 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 pub(super) enum Link {
     Offline,
     Opening {
-        target: Target,
         task: JoinHandle<Result<Opened, Failure>>,
         /// How far bringing back rooms is. Without this end of it that stops.
         progress: watch::Receiver<Progress>,
@@ -34,6 +33,8 @@ pub(super) enum Link {
     Open {
         target: Target,
         found_here: bool,
+        /// The room to join as soon as that can be asked for.
+        room: Option<String>,
         greeted: bool,
         session: Session,
     },

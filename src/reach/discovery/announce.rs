@@ -156,11 +156,7 @@ impl Task {
     }
 
     /// Listens for a moment, and tells a name that nobody has.
-    async fn free(
-        &mut self,
-        plain: &str,
-        heard: &Receiver<ServiceEvent>,
-    ) -> Result<String, End> {
+    async fn free(&mut self, plain: &str, heard: &Receiver<ServiceEvent>) -> Result<String, End> {
         let mut taken = BTreeSet::new();
         let jitter = record::chance() % LISTEN_JITTER_MILLIS;
         let end = Instant::now() + LISTEN + Duration::from_millis(jitter);

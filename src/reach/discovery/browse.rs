@@ -197,7 +197,10 @@ impl Task {
     }
 
     async fn look_at_networks(&mut self) {
-        if self.networks_at.is_some_and(|at| at.elapsed() < NETWORKS_FOR) {
+        if self
+            .networks_at
+            .is_some_and(|at| at.elapsed() < NETWORKS_FOR)
+        {
             return;
         }
         let hidden = Arc::clone(&self.hidden);

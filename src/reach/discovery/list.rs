@@ -392,7 +392,13 @@ mod tests {
         }
         scene.hear("honest", &[254]);
         assert_eq!(scene.list.found().len(), ENTRIES);
-        assert!(scene.list.found().iter().any(|found| found.name == "honest"));
+        assert!(
+            scene
+                .list
+                .found()
+                .iter()
+                .any(|found| found.name == "honest")
+        );
         assert!(!scene.list.takes_more());
         scene.list.gone(&record_name("honest"));
         assert!(scene.list.takes_more());

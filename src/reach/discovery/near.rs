@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use crate::reach::{AddressKind, Interface};
+use crate::reach::{AddressKind, system};
 
 /// Addresses kept of one host.
 const ADDRESSES: usize = 6;
@@ -33,12 +33,7 @@ pub(super) fn is_spoken_to(interface: &if_addrs::Interface, hidden: &[String]) -
 }
 
 fn kind(interface: &if_addrs::Interface) -> Option<AddressKind> {
-    let known = Interface {
-        name: interface.name.clone(),
-        ip: interface.ip(),
-        is_up: interface.is_oper_up(),
-        is_point_to_point: interface.is_p2p(),
-    };
+    let known = system::interface(interface);
     // Only a switch of Windows' Hyper-V needs it, and asking the system is not free.
     let default = known
         .name

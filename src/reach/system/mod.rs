@@ -38,22 +38,27 @@ struct Known {
 pub(super) fn interfaces() -> io::Result<Vec<Interface>> {
     let listed = if_addrs::get_if_addrs()?;
     let known = known::look(&listed);
-    let interfaces = listed.into_iter().map(|interface| {
-        let ip = interface.ip();
+    Ok(listed.iter().map(|one| known.tell(one)).collect())
+}
+
+/// One address of an interface, with what else the system knows of it. Asks the system.
+pub(super) fn interface(listed: &if_addrs::Interface) -> Interface {
+    known::look(std::slice::from_ref(listed)).tell(listed)
+}
+
+impl Known {
+    fn tell(&self, listed: &if_addrs::Interface) -> Interface {
+        let ip = listed.ip();
+        let adapter = self.adapters.get(identity(listed));
         Interface {
             ip,
-            is_up: interface.is_oper_up() && !known.unusable.contains(&ip),
-            is_point_to_point: interface.is_p2p(),
-            is_passing: known.passing.contains(&ip),
-            adapter: known
-                .adapters
-                .get(identity(&interface))
-                .cloned()
-                .unwrap_or_default(),
-            name: interface.name,
+            is_up: listed.is_oper_up() && !self.unusable.contains(&ip),
+            is_point_to_point: listed.is_p2p(),
+            is_passing: self.passing.contains(&ip),
+            adapter: adapter.cloned().unwrap_or_default(),
+            name: listed.name.clone(),
         }
-    });
-    Ok(interfaces.collect())
+    }
 }
 
 /// What the system itself tells an interface by. On Windows people may give any name to it.

@@ -264,7 +264,8 @@ fn avahi_sees_ours_and_we_see_avahis() {
         let end = Instant::now() + PATIENCE;
         loop {
             let lines = lab.sh("guest", &browse_line);
-            let is_seen = |line: &str| line.starts_with('=') && what.iter().all(|w| line.contains(w));
+            let is_seen =
+                |line: &str| line.starts_with('=') && what.iter().all(|w| line.contains(w));
             if lines.lines().any(is_seen) {
                 return;
             }
@@ -275,7 +276,14 @@ fn avahi_sees_ours_and_we_see_avahis() {
     // avahi writes what is not ASCII as numbers.
     let port = format!(";192.168.77.10;{};", host.port);
     let name = r"Anna\226\128\153s\032Studio";
-    seen(&[name, &port, "\"rooms=2\"", "\"people=3\"", "\"asks=yes\"", "\"version=9.8.7\""]);
+    seen(&[
+        name,
+        &port,
+        "\"rooms=2\"",
+        "\"people=3\"",
+        "\"asks=yes\"",
+        "\"version=9.8.7\"",
+    ]);
     // What changes at once is told once.
     host.order("people 4");
     host.order("people 5");
@@ -390,7 +398,10 @@ fn several_addresses_of_a_host_are_one_entry() {
                 "[fd00:77::10]",
             ];
             assert_eq!(texts[..4], expected.map(with_port));
-            assert!(texts[4].starts_with("[fe80::") && texts[4].contains('%'), "{texts:?}");
+            assert!(
+                texts[4].starts_with("[fe80::") && texts[4].contains('%'),
+                "{texts:?}"
+            );
             assert_eq!(list[0].best().unwrap().to_string(), texts[0]);
             // By both cables, and still one.
             tokio::time::sleep(LONG_ENOUGH).await;
@@ -403,10 +414,16 @@ fn several_addresses_of_a_host_are_one_entry() {
 fn second_cable(lab: &Lab) {
     lab.sh(
         "host",
-        &format!("ip link add eth1 type veth peer name eth1 netns {}", lab.namespace("guest")),
+        &format!(
+            "ip link add eth1 type veth peer name eth1 netns {}",
+            lab.namespace("guest")
+        ),
     );
     for (place, ip) in [("host", "192.168.99.10"), ("guest", "192.168.99.20")] {
-        lab.sh(place, &format!("ip addr add {ip}/24 dev eth1 && ip link set eth1 up"));
+        lab.sh(
+            place,
+            &format!("ip addr add {ip}/24 dev eth1 && ip link set eth1 up"),
+        );
     }
     for place in ["host", "guest"] {
         let settled = "until [ -z \"$(ip -6 addr show tentative)\" ]; do sleep 0.1; done";
@@ -430,7 +447,12 @@ fn hidden_and_virtual_interfaces_carry_no_announcement() {
     // Counts what the host says by mDNS on each cable.
     let count = |cable: &str| {
         let mac = lab.sh("host", &format!("ip -o link show {cable}"));
-        let mac = mac.split_whitespace().skip_while(|word| *word != "link/ether").nth(1).unwrap().to_owned();
+        let mac = mac
+            .split_whitespace()
+            .skip_while(|word| *word != "link/ether")
+            .nth(1)
+            .unwrap()
+            .to_owned();
         lab.sh(
             "guest",
             &format!(
@@ -450,7 +472,11 @@ fn hidden_and_virtual_interfaces_carry_no_announcement() {
             until(&mut found, answers).await;
             tokio::time::sleep(LONG_ENOUGH).await;
             host.order("stop");
-            let ips: Vec<_> = found.borrow()[0].addresses.iter().map(|a| a.ip().to_string()).collect();
+            let ips: Vec<_> = found.borrow()[0]
+                .addresses
+                .iter()
+                .map(|a| a.ip().to_string())
+                .collect();
             assert!(
                 ips[0] == "192.168.77.10" && ips[1].starts_with("fe80") && ips.len() == 2,
                 "{ips:?}"
@@ -458,8 +484,16 @@ fn hidden_and_virtual_interfaces_carry_no_announcement() {
         }
     });
     let packets = |cable: &str| lab.sh("guest", &format!("nft list counter inet count {cable}"));
-    assert!(!packets("eth0").contains("packets 0 "), "{}", packets("eth0"));
-    assert!(packets("eth1").contains("packets 0 "), "{}", packets("eth1"));
+    assert!(
+        !packets("eth0").contains("packets 0 "),
+        "{}",
+        packets("eth0")
+    );
+    assert!(
+        packets("eth1").contains("packets 0 "),
+        "{}",
+        packets("eth1")
+    );
 }
 
 #[test]
@@ -477,7 +511,9 @@ fn a_cable_is_pulled_and_comes_back() {
             let (_, gone) = until(&mut found, <[Found]>::is_empty).await;
             lab.sh("router", "ip link set p-host up");
             let (_, back) = until(&mut found, answers).await;
-            println!("the host's cable: silent after {silent:?}, gone {gone:?} later, back {back:?} after it");
+            println!(
+                "the host's cable: silent after {silent:?}, gone {gone:?} later, back {back:?} after it"
+            );
             lab.sh("router", "ip link set p-guest down");
             let (_, gone) = until(&mut found, <[Found]>::is_empty).await;
             lab.sh("router", "ip link set p-guest up");
@@ -499,7 +535,11 @@ fn our_own_session_is_known_as_ours() {
         assert!(list[0].is_ours);
         assert_eq!(list[0].answer, Answer::Unknown);
         ours.update(announcement("Other", 12800));
-        until(&mut found, |found| matches!(found, [one] if one.name == "Other")).await;
+        until(
+            &mut found,
+            |found| matches!(found, [one] if one.name == "Other"),
+        )
+        .await;
         // Not stopped, only dropped.
         drop(ours);
         until(&mut found, <[Found]>::is_empty).await;
@@ -539,7 +579,10 @@ fn a_flood_of_announcements_stays_bounded() {
     let _host = Host::start(&lab, "host", "Honest");
     let start = Instant::now();
     while !onlooker.look().1 {
-        assert!(start.elapsed() < 2 * PATIENCE, "the honest one was not found");
+        assert!(
+            start.elapsed() < 2 * PATIENCE,
+            "the honest one was not found"
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
     println!("an honest host was found {:?} after", start.elapsed());
