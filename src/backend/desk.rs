@@ -14,12 +14,14 @@ use super::handle::Remote;
 use super::hosted::{Hosted, Turn};
 use super::logging::LogTail;
 use super::opening::{Opened, open, session_failure};
-use super::settings::{DEFAULT_PORT, MAX_NAME_CHARS, RECENT_HOSTS, Settings};
+use super::reaching::{Address, Share};
+use super::settings::{
+    DEFAULT_PORT, MAX_NAME_CHARS, MAX_SESSION_BYTES, RECENT_HOSTS, Settings, short,
+};
 use super::settings_file::SettingsFile;
 use super::transfer::{self, Ends};
 use super::view::{
-    Address, BlenderProgram, BringingBack, Failure, Level, Membership, RoomState, Share, Status,
-    Transfer, View,
+    BlenderProgram, BringingBack, Failure, Level, Membership, RoomState, Status, Transfer, View,
 };
 use crate::blender::{self, Installation};
 use crate::net::{Target, TargetError};
@@ -264,9 +266,27 @@ impl Desk {
                 self.view.settings.window = Some(place);
                 self.save_soon();
             }
+            Action::SetInternet(internet) => {
+                self.view.settings.internet = internet;
+                self.save_soon();
+            }
+            Action::SetAnnounce(announce) => {
+                self.view.settings.announce = announce;
+                self.save_soon();
+            }
+            Action::SetSessionName(name) => {
+                let name = name.map(|name| short(&name, MAX_SESSION_BYTES).to_owned());
+                self.view.settings.session_name = name.filter(|name| !name.is_empty());
+                self.save_soon();
+            }
+            Action::ConnectNearby(id) => self.connect_nearby(&id),
+            Action::CloseDoctor => self.view.doctor = None,
             Action::DismissFailure => self.view.failure = None,
             Action::OpenLogFolder => self.open_log_folder(),
-            Action::Quit => {}
+            Action::FindPublicAddress
+            | Action::RunDoctor(_)
+            | Action::StopDoctor
+            | Action::Quit => {}
         }
     }
 
@@ -337,6 +357,20 @@ impl Desk {
         };
     }
 
+    /// Connects to a session announced on this network, if it still is.
+    fn connect_nearby(&mut self, id: &str) {
+        let found = self.view.nearby.hosts.iter().find(|host| host.id == id);
+        let target = found.map(|host| Target::parse(&host.address, DEFAULT_PORT));
+        match target {
+            Some(Ok(target)) => self.connect(&target.host, target.port),
+            Some(Err(error)) => self.fail(target_failure(error)),
+            None => self.fail(Failure {
+                what: "This session is no longer announced on this network.".to_owned(),
+                advice: "Ask your colleague whether it has ended, or type the address.".to_owned(),
+            }),
+        }
+    }
+
     fn disconnect(&mut self) {
         self.stop_transfer();
         match std::mem::replace(&mut self.link, Link::Offline) {
@@ -365,6 +399,7 @@ impl Desk {
         }
         self.view.status = Status::Offline;
         self.view.share = None;
+        self.view.attempts.clear();
         self.view.rooms.clear();
         self.view.people = 0;
         self.view.membership = Membership::Out;
@@ -584,8 +619,10 @@ impl Desk {
                     for_colleagues: address.kind.for_colleagues(),
                 });
                 self.view.share = Some(Share {
+                    session: self.view.settings.session(),
                     port: hosted.port(),
                     addresses: addresses.collect(),
+                    ..Share::default()
                 });
             }
         }

@@ -82,16 +82,6 @@ pub(super) async fn open(
     })
 }
 
-/// Reads what is typed into Host: whether it means this computer, and the port it names itself.
-///
-/// # Errors
-/// What is wrong with it, in words that fit beside the field.
-pub fn read_host(typed: &str) -> Result<(bool, Option<u16>), &'static str> {
-    let (host, port) = Target::split(typed).map_err(TargetError::words)?;
-    let target = Target { host, port: 0 };
-    Ok((target.is_local(), port))
-}
-
 /// Reads what is typed into Port.
 ///
 /// # Errors
