@@ -9,6 +9,7 @@ use tokio::task::{JoinHandle, JoinSet, block_in_place};
 use tokio::time::Instant;
 
 use super::action::{Action, Notice};
+use super::around;
 use super::compose;
 use super::handle::Remote;
 use super::hosted::{Hosted, Turn};
@@ -16,20 +17,19 @@ use super::link::{Happened, Link, QUICK};
 use super::logging::LogTail;
 use super::opening::{Destination, open, session_failure};
 use super::programs::{follow_blender, open_folder};
-use super::settings::{DEFAULT_PORT, MAX_NAME_CHARS, RECENT_HOSTS, Settings};
-use super::settings_file::SettingsFile;
-use super::transfer::{self, Ends};
-use super::view::{
-    Address, BlenderProgram, Failure, Level, Membership, RoomState, Share, Status, Transfer, View,
+use super::settings::{
+    DEFAULT_PORT, MAX_NAME_CHARS, MAX_SESSION_BYTES, RECENT_HOSTS, Settings, short,
 };
+use super::settings_file::SettingsFile;
+use super::surroundings::Surroundings;
+use super::transfer::{self, Ends};
+use super::view::{BlenderProgram, Failure, Level, Membership, RoomState, Status, Transfer, View};
 use crate::blender::{self, Installation};
 use crate::net::Target;
-use crate::reach::{self, Typed, TypedError, understand};
+use crate::reach::{Announcement, Typed, TypedError, understand};
 use crate::relay::Progress;
 use crate::session::{Command, Event, Identity, Phase, Snapshot};
 
-/// How often this computer's addresses are looked up again while they are shown.
-const ADDRESSES_EVERY: Duration = Duration::from_secs(5);
 /// How long after a change the settings are written, so that typing does not write each letter.
 const SAVE_AFTER: Duration = Duration::from_millis(400);
 /// How often new log lines reach the window at most.
@@ -45,8 +45,6 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 pub(super) enum News {
     /// The Blenders of this computer were looked for.
     Blenders(Vec<Installation>),
-    /// The addresses of this computer.
-    Addresses(Vec<reach::Address>),
     /// Something to show for a moment.
     Notice(Notice),
     /// Something that did not work.
@@ -63,6 +61,9 @@ pub(super) struct Desk {
     view: View,
     link: Link,
     hosted: Option<Hosted>,
+    surroundings: Surroundings,
+    /// Invites that other starts of this program hand over.
+    invites: mpsc::Receiver<String>,
     /// Relays that are being stopped, and other work that must end before the program does.
     ending: JoinSet<()>,
     news_in: mpsc::Sender<News>,
@@ -74,7 +75,6 @@ pub(super) struct Desk {
     /// A notice waits that the window has not been woken for.
     noticed: bool,
     save_at: Option<Instant>,
-    addresses_at: Option<Instant>,
     log_at: Option<Instant>,
 }
 
@@ -88,6 +88,9 @@ pub(super) struct Place {
     pub(super) blender_folder: PathBuf,
     /// Where the rooms that we host are kept, unless the settings say another folder.
     pub(super) rooms_folder: PathBuf,
+    pub(super) surroundings: Surroundings,
+    /// Invites that other starts of this program hand over.
+    pub(super) invites: mpsc::Receiver<String>,
     /// Something to tell at the start.
     pub(super) notice: Option<Notice>,
 }
@@ -112,6 +115,8 @@ impl Desk {
             view,
             link: Link::Offline,
             hosted: None,
+            surroundings: place.surroundings,
+            invites: place.invites,
             ending: JoinSet::new(),
             news_in,
             news,
@@ -121,7 +126,6 @@ impl Desk {
             rooms_folder: place.rooms_folder,
             noticed: false,
             save_at: None,
-            addresses_at: None,
             log_at: Some(Instant::now()),
         }
     }
@@ -144,7 +148,8 @@ impl Desk {
                 happened = self.link.next() => self.follow(happened),
                 turn = next_turn(&mut self.hosted) => self.look_after(turn),
                 () = at(self.save_at) => self.save(),
-                () = at(self.addresses_at) => self.look_for_addresses(),
+                () = self.surroundings.changed() => {}
+                Some(invite) = self.invites.recv() => self.invited(&invite),
                 _ = log_bell.changed(), if self.log_at.is_none() => {
                     self.log_at = Some(Instant::now() + LOG_EVERY);
                     continue;
@@ -172,6 +177,7 @@ impl Desk {
         }
         self.disconnect();
         while self.ending.join_next().await.is_some() {}
+        self.surroundings.leave().await;
         self.view.quitting = true;
         self.publish();
         tracing::info!("ended");
@@ -179,6 +185,7 @@ impl Desk {
 
     /// Shows what is, if it is not what is shown.
     fn publish(&mut self) {
+        self.look_around();
         let changed = self.remote.view.send_if_modified(|shown| {
             let changed = **shown != self.view;
             if changed {
@@ -188,6 +195,19 @@ impl Desk {
         });
         if changed || std::mem::take(&mut self.noticed) {
             (self.wake)();
+        }
+    }
+
+    /// Shows what is around, and lets others know what is here.
+    fn look_around(&mut self) {
+        self.view.nearby = around::nearby(&self.surroundings);
+        self.view.share = None;
+        if let Some(hosted) = &self.hosted {
+            let session = self.view.settings.session();
+            self.view.share = Some(around::share(&self.surroundings, session, hosted.port()));
+            let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+            let (rooms, people) = (count(self.view.rooms.len()), count(self.view.people));
+            self.surroundings.tell(rooms, people, hosted.asks());
         }
     }
 
@@ -240,9 +260,28 @@ impl Desk {
                 self.view.settings.window = Some(place);
                 self.save_soon();
             }
+            Action::SetInternet(internet) => {
+                self.view.settings.internet = internet;
+                self.show_as_set();
+            }
+            Action::SetAnnounce(announce) => {
+                self.view.settings.announce = announce;
+                self.show_as_set();
+            }
+            Action::SetSessionName(name) => {
+                let name = name.map(|name| short(&name, MAX_SESSION_BYTES).to_owned());
+                self.view.settings.session_name = name.filter(|name| !name.is_empty());
+                self.show_as_set();
+            }
+            Action::ConnectNearby(id) => self.connect_nearby(&id),
+            Action::CloseDoctor => self.view.doctor = None,
             Action::DismissFailure => self.view.failure = None,
             Action::OpenLogFolder => self.open_log_folder(),
-            Action::Quit => {}
+            Action::FindPublicAddress => {
+                let servers = &self.view.settings.stun_servers;
+                self.surroundings.find_public(servers);
+            }
+            Action::RunDoctor(_) | Action::StopDoctor | Action::Quit => {}
         }
     }
 
@@ -313,6 +352,51 @@ impl Desk {
         };
     }
 
+    /// Keeps settings about how we show, and does what they say.
+    fn show_as_set(&mut self) {
+        self.save_soon();
+        self.surroundings.follow(&self.view.settings);
+    }
+
+    /// Follows an invite that was opened elsewhere, where nothing is lost by that.
+    fn invited(&mut self, invite: &str) {
+        self.view.attention += 1;
+        match &self.link {
+            Link::Offline => self.connect(invite, DEFAULT_PORT),
+            Link::Opening { .. } | Link::Open { .. } => {
+                let what = match understand(invite, DEFAULT_PORT) {
+                    Ok(Typed::Invite(invite)) => format!(
+                        "You opened an invite to {}, and this window is connected already.",
+                        Destination::Invite(invite).title()
+                    ),
+                    Ok(Typed::Target(_)) => return,
+                    Err(error) => return self.fail(host_failure(error)),
+                };
+                let way_out = if self.hosted.is_some() {
+                    "Press Stop hosting"
+                } else {
+                    "Press Disconnect"
+                };
+                self.fail(Failure {
+                    what,
+                    advice: format!("{way_out}, then open the invite again."),
+                });
+            }
+        }
+    }
+
+    /// Connects to a session announced on this network, if it still is.
+    fn connect_nearby(&mut self, id: &str) {
+        let found = self.view.nearby.hosts.iter().find(|host| host.id == id);
+        match found.map(|host| host.address.clone()) {
+            Some(address) => self.connect(&address, DEFAULT_PORT),
+            None => self.fail(Failure {
+                what: "This session is no longer announced on this network.".to_owned(),
+                advice: "Ask your colleague whether it has ended, or type the address.".to_owned(),
+            }),
+        }
+    }
+
     fn disconnect(&mut self) {
         self.stop_transfer();
         match std::mem::replace(&mut self.link, Link::Offline) {
@@ -340,7 +424,8 @@ impl Desk {
             }
         }
         self.view.status = Status::Offline;
-        self.view.share = None;
+        self.surroundings.hide();
+        self.view.attempts.clear();
         self.view.rooms.clear();
         self.view.people = 0;
         self.view.membership = Membership::Out;
@@ -348,7 +433,6 @@ impl Desk {
         self.view.keeps_rooms = false;
         self.view.recent_rooms.clear();
         self.view.trouble = None;
-        self.addresses_at = None;
     }
 
     /// Takes in what happened on the link.
@@ -359,6 +443,15 @@ impl Desk {
                 self.hosted = opened.relay.map(Hosted::new);
                 if let Some(hosted) = &self.hosted {
                     hosted.show(&mut self.view);
+                    let announcement = Announcement {
+                        name: self.view.settings.session(),
+                        port: hosted.port(),
+                        rooms: 0,
+                        people: 0,
+                        asks: hosted.asks(),
+                        version: env!("CARGO_PKG_VERSION").to_owned(),
+                    };
+                    self.surroundings.host(announcement, &self.view.settings);
                     let (notice, failure) = hosted.brought_back();
                     if let Some(Notice { level, text }) = notice {
                         self.notice(level, text);
@@ -366,7 +459,9 @@ impl Desk {
                     if let Some(failure) = failure {
                         self.fail(failure);
                     }
-                    self.look_for_addresses();
+                }
+                if self.view.settings.host.is_empty() || opened.room.is_some() {
+                    self.view.settings.host.clone_from(&opened.target.host);
                 }
                 self.link = Link::Open {
                     target: opened.target,
@@ -553,27 +648,7 @@ impl Desk {
                     ),
                 });
             }
-            News::Addresses(addresses) => {
-                let Some(hosted) = &self.hosted else { return };
-                let addresses = addresses.into_iter().map(|address| Address {
-                    ip: address.ip,
-                    label: address.kind.label(),
-                    for_colleagues: address.kind.for_colleagues(),
-                });
-                self.view.share = Some(Share {
-                    port: hosted.port(),
-                    addresses: addresses.collect(),
-                });
-            }
         }
-    }
-
-    fn look_for_addresses(&mut self) {
-        self.addresses_at = self
-            .hosted
-            .as_ref()
-            .map(|_| Instant::now() + ADDRESSES_EVERY);
-        self.tell_later(|| News::Addresses(reach::addresses()));
     }
 
     fn look_for_blender(&self) {

@@ -94,6 +94,11 @@ impl Hosted {
         hosted
     }
 
+    /// Whether somebody new has to wait until the host lets them in.
+    pub(super) fn asks(&self) -> bool {
+        self.relay.guests().ask
+    }
+
     /// Where it listens.
     pub(super) fn port(&self) -> u16 {
         self.relay.address().port()

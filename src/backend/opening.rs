@@ -91,10 +91,11 @@ fn no_way(invite: &Invite, tried: &[(Target, NoAnswer)]) -> Failure {
     let whys: Vec<_> = tried.iter().map(|(_, why)| why.to_string()).collect();
     let session = Destination::Invite(invite.clone()).title();
     // The first way is the nearest, and what is wrong there tells the most.
-    let advice = tried.first().map_or(
-        "Ask your colleague for a new invite.",
-        |(_, why)| why.advice(),
-    );
+    let advice = tried
+        .first()
+        .map_or("Ask your colleague for a new invite.", |(_, why)| {
+            why.advice()
+        });
     Failure {
         what: format!("No way leads to {session}. {}", whys.join(" ")),
         advice: advice.to_owned(),
@@ -151,16 +152,6 @@ async fn open_target(
         target,
         room: None,
     })
-}
-
-/// Reads what is typed into Host: whether it means this computer, and the port it names itself.
-///
-/// # Errors
-/// What is wrong with it, in words that fit beside the field.
-pub fn read_host(typed: &str) -> Result<(bool, Option<u16>), &'static str> {
-    let (host, port) = Target::split(typed).map_err(TargetError::words)?;
-    let target = Target { host, port: 0 };
-    Ok((target.is_local(), port))
 }
 
 /// Reads what is typed into Port.

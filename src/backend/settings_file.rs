@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use super::settings::{MAX_NAME_CHARS, RECENT_HOSTS, Settings};
+use super::settings::{MAX_NAME_CHARS, MAX_SESSION_BYTES, RECENT_HOSTS, Settings, short};
 
 /// Colours that are told apart on light and on dark: red, green, blue, each from 0 to 1.
 const FIRST_COLORS: [[f32; 3]; 8] = [
@@ -22,6 +22,8 @@ const FIRST_COLORS: [[f32; 3]; 8] = [
 ];
 /// A settings file larger than this is not one.
 const MAX_BYTES: u64 = 1 << 20;
+/// More servers than this are never asked for the public address.
+const STUN_SERVERS: usize = 8;
 
 /// Why the settings file could not be used.
 #[derive(Debug, Error)]
@@ -161,6 +163,11 @@ fn tidy(mut settings: Settings) -> Settings {
     }
     settings.name = settings.name.chars().take(MAX_NAME_CHARS).collect();
     settings.recent_hosts.truncate(RECENT_HOSTS);
+    settings.stun_servers.truncate(STUN_SERVERS);
+    settings.session_name = settings
+        .session_name
+        .map(|name| short(&name, MAX_SESSION_BYTES).to_owned())
+        .filter(|name| !name.is_empty());
     for part in &mut settings.color {
         *part = if part.is_finite() {
             part.clamp(0.0, 1.0)
@@ -206,6 +213,11 @@ mod tests {
             name: "Zoé".into(),
             color: [0.25, 0.5, 1.0],
             theme: Theme::Dark,
+            internet: true,
+            announce: false,
+            session_name: Some("Shot 12".into()),
+            stun_servers: vec!["stun.example:3478".into()],
+            hidden_interfaces: vec!["docker0".into()],
             window: Some(WindowPlace {
                 width: 900.0,
                 height: 600.0,
@@ -333,11 +345,21 @@ mod tests {
             name: "x".repeat(1000),
             color: [f32::NAN, 7.0, -1.0],
             window: Some(place),
+            session_name: Some(" \u{e9}".repeat(99)),
+            stun_servers: vec![String::new(); 99],
             ..Settings::default()
         });
         assert_eq!(
             (settings.name.len(), settings.color, settings.window),
             (MAX_NAME_CHARS, [0.5, 1.0, 0.0], None)
         );
+        let session = settings.session_name.unwrap();
+        assert!(session.len() <= MAX_SESSION_BYTES && session.ends_with('\u{e9}'));
+        assert_eq!(settings.stun_servers.len(), STUN_SERVERS);
+        let blank = Settings {
+            session_name: Some(" ".into()),
+            ..Settings::default()
+        };
+        assert_eq!(tidy(blank).session_name, None);
     }
 }

@@ -13,9 +13,10 @@ use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::settings::Settings;
+use crate::reach::mapping::Wanted;
 use crate::reach::{
     Address, AddressWatch, Announcement, Announcer, Browser, Found, Invite, Mapping, MappingState,
-    StunError, Wanted, outside_by_stun,
+    StunError, outside_by_stun,
 };
 
 /// How long servers on the internet may take to tell how they see us.
@@ -28,9 +29,11 @@ pub struct Surroundings {
     now: Arc<[Address]>,
     sessions: Sessions,
     presence: Option<Presence>,
+    settings: Settings,
     /// Where a mapping is remembered over a crash.
     memory: Option<PathBuf>,
-    /// What is being taken back.
+    /// What is being taken back. Only when that is done something new of the sort begins: a late goodbye would take
+    /// the new one back as well.
     ending: JoinSet<()>,
 }
 
@@ -89,27 +92,18 @@ impl Surroundings {
             now: Arc::default(),
             sessions: Sessions::start(settings),
             presence: None,
+            settings: settings.clone(),
             memory,
             ending: JoinSet::new(),
         }
-    }
-
-    /// Only this computer's addresses are of interest: nobody else is to be found, or to find us.
-    #[must_use]
-    pub fn addresses_only() -> Self {
-        let settings = Settings {
-            discover: false,
-            ..Settings::default()
-        };
-        Self::start(&settings, None)
     }
 
     /// Waits until something of it has changed. Cancel safe.
     pub async fn changed(&mut self) {
         let found = async {
             match &mut self.sessions {
-                Sessions::Listed { found, .. } if found.changed().await.is_ok() => {}
-                _ => std::future::pending().await,
+                Sessions::Listed { found, .. } => changed(found).await,
+                Sessions::Unlisted(_) => std::future::pending().await,
             }
         };
         let presence = async {
@@ -127,7 +121,7 @@ impl Surroundings {
             }
             () = found => {}
             () = presence => {}
-            Some(_) = self.ending.join_next() => {}
+            Some(_) = self.ending.join_next() => self.begin(),
         }
     }
 
@@ -153,36 +147,45 @@ impl Surroundings {
 
     /// Does what the settings say, which may have changed.
     pub fn follow(&mut self, settings: &Settings) {
+        self.settings = settings.clone();
         let Some(presence) = &mut self.presence else {
             return;
         };
         presence.announcement.name = settings.session();
-        presence.announced = match std::mem::replace(&mut presence.announced, Announced::No) {
-            Announced::Yes(announcer) if settings.announce => {
-                announcer.update(presence.announcement.clone());
-                Announced::Yes(announcer)
-            }
-            Announced::Yes(announcer) => {
-                self.ending.spawn(announcer.stop());
-                Announced::No
-            }
-            _ if settings.announce => {
-                let announcement = presence.announcement.clone();
-                match Announcer::start(announcement, &settings.hidden_interfaces) {
+        if !settings.announce
+            && let Announced::Yes(announcer) =
+                std::mem::replace(&mut presence.announced, Announced::No)
+        {
+            self.ending.spawn(announcer.stop());
+        }
+        if !settings.internet
+            && let Some((mapping, _)) = presence.mapping.take()
+        {
+            self.ending.spawn(mapping.stop());
+        }
+        if let Announced::Yes(announcer) = &presence.announced {
+            announcer.update(presence.announcement.clone());
+        }
+        self.begin();
+    }
+
+    /// Begins what the settings say and is not there, unless something of the sort is still ending.
+    fn begin(&mut self) {
+        let (Some(presence), true) = (&mut self.presence, self.ending.is_empty()) else {
+            return;
+        };
+        if self.settings.announce && !matches!(presence.announced, Announced::Yes(_)) {
+            let announcement = presence.announcement.clone();
+            presence.announced =
+                match Announcer::start(announcement, &self.settings.hidden_interfaces) {
                     Ok(announcer) => Announced::Yes(announcer),
                     Err(error) => {
                         tracing::warn!("{error}");
                         Announced::Failed(error.to_string())
                     }
-                }
-            }
-            announced => announced,
-        };
-        if !settings.internet {
-            if let Some((mapping, _)) = presence.mapping.take() {
-                self.ending.spawn(mapping.stop());
-            }
-        } else if presence.mapping.is_none() {
+                };
+        }
+        if self.settings.internet && presence.mapping.is_none() {
             let mapping = Mapping::start(Wanted {
                 memory: self.memory.clone(),
                 ..Wanted::new(presence.announcement.port)
@@ -214,8 +217,7 @@ impl Surroundings {
             return;
         };
         let servers = servers.to_vec();
-        let asking =
-            tokio::spawn(async move { outside_by_stun(&servers, STUN_PATIENCE).await });
+        let asking = tokio::spawn(async move { outside_by_stun(&servers, STUN_PATIENCE).await });
         presence.asking = Some(AbortOnDropHandle::new(asking));
         presence.public = Public::Asking;
     }
@@ -228,7 +230,7 @@ impl Surroundings {
     }
 
     /// Takes back what others see of us, and waits for that: about two seconds at most.
-    pub async fn leave(mut self) {
+    pub async fn leave(&mut self) {
         self.hide();
         while self.ending.join_next().await.is_some() {}
     }
@@ -319,8 +321,8 @@ impl Presence {
     async fn changed(&mut self) {
         let mapping = async {
             match &mut self.mapping {
-                Some((_, state)) if state.changed().await.is_ok() => {}
-                _ => std::future::pending().await,
+                Some((_, state)) => changed(state).await,
+                None => std::future::pending().await,
             }
         };
         let answer = async {
@@ -360,5 +362,12 @@ impl Presence {
             }
         };
         tokio::join!(announced, mapping);
+    }
+}
+
+/// Waits for the next value; for ever when there will be none.
+async fn changed<T>(values: &mut watch::Receiver<T>) {
+    if values.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

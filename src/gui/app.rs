@@ -9,8 +9,10 @@ use egui::{
 
 use super::centre;
 use super::connection::Connection;
+use super::copier::Copier;
 use super::dialogs::{Dialog, Dialogs, ends_something};
 use super::header;
+use super::nearby;
 use super::placement::Placement;
 use super::recent::Recent;
 use super::rooms::Rooms;
@@ -20,6 +22,7 @@ use super::theme::{
     self, GAP, HEADER_HEIGHT, NARROW_WINDOW, SIDE_WIDTH, SIDE_WIDTH_NARROW, tokens,
 };
 use super::toasts::Toasts;
+use super::veil::Veil;
 use crate::backend::{Action, Handle, Level, Notice, Theme, View};
 
 /// The window: what is being typed and chosen, and the newest view.
@@ -34,6 +37,9 @@ pub struct App {
     recent: Recent,
     dialogs: Dialogs,
     toasts: Toasts,
+    /// Whether addresses are hidden.
+    veil: Veil,
+    copier: Copier,
     placement: Placement,
     /// What panels asked for and was not sent yet.
     actions: Vec<Action>,
@@ -58,6 +64,8 @@ impl App {
             recent: Recent::default(),
             dialogs: Dialogs::default(),
             toasts: Toasts::default(),
+            veil: Veil::default(),
+            copier: Copier::default(),
             placement: Placement::default(),
             actions: Vec::new(),
             theme: None,
@@ -130,15 +138,37 @@ impl App {
                 ui.spacing_mut().item_spacing.y = f32::from(GAP);
                 ui.scope(|ui| {
                     ui.spacing_mut().item_spacing.y = 8.0;
-                    self.connection
-                        .ui(ui, &self.view, &mut self.actions, &mut self.dialogs);
+                    self.connection.ui(
+                        ui,
+                        &self.view,
+                        self.veil,
+                        &mut self.actions,
+                        &mut self.dialogs,
+                    );
                 });
                 if let Some(share) = &self.view.share {
                     ui.scope(|ui| {
                         ui.spacing_mut().item_spacing.y = 8.0;
-                        self.share.ui(ui, share);
+                        self.share.ui(
+                            ui,
+                            &self.view,
+                            share,
+                            (&mut self.veil, &mut self.copier),
+                            &mut self.actions,
+                            &mut self.dialogs,
+                        );
                     });
                 }
+                ui.scope(|ui| {
+                    ui.spacing_mut().item_spacing.y = 8.0;
+                    nearby::ui(
+                        ui,
+                        &self.view,
+                        &mut self.veil,
+                        &mut self.actions,
+                        &mut self.dialogs,
+                    );
+                });
             });
         });
     }
@@ -163,6 +193,7 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         let context = ui.ctx().clone();
+        self.copier.tend(ui);
         let tokens = tokens(ui);
         let bar = Frame::new()
             .fill(tokens.panel)
@@ -173,7 +204,13 @@ impl eframe::App for App {
             .show_separator_line(false)
             .frame(bar)
             .show(ui, |ui| {
-                header::ui(ui, &self.view, &mut self.actions, &mut self.dialogs);
+                header::ui(
+                    ui,
+                    &self.view,
+                    self.veil,
+                    &mut self.actions,
+                    &mut self.dialogs,
+                );
             });
         let edge = Stroke::new(1.0, tokens.line);
         let rect = header.response.rect;
@@ -199,11 +236,12 @@ impl eframe::App for App {
             .show(ui, |ui| {
                 let panels = (&mut self.start, &mut self.rooms, &mut self.recent);
                 let port = self.connection.port();
-                panels.1.hides_addresses = self.share.hides_addresses();
+                panels.1.hides_addresses = self.veil.down;
                 centre::ui(
                     ui,
                     &self.view,
                     panels,
+                    (self.veil, &mut self.copier),
                     port,
                     &mut self.actions,
                     &mut self.dialogs,
@@ -211,11 +249,15 @@ impl eframe::App for App {
             })
             .inner;
 
-        if self.dialogs.ui(&context, &self.view, &mut self.actions) {
+        let reading = (self.veil, &mut self.copier);
+        if self
+            .dialogs
+            .ui(&context, &self.view, reading, &mut self.actions)
+        {
             self.quit();
             context.send_viewport_cmd(ViewportCommand::Close);
         }
-        self.toasts.ui(&context, keep_clear);
+        self.toasts.ui(&context, keep_clear, self.veil);
         self.send_actions(&context);
     }
 

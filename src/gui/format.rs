@@ -36,6 +36,24 @@ pub(crate) fn people(number: usize) -> String {
     }
 }
 
+/// How many rooms, in words: `1 room`, `2 rooms`.
+pub(crate) fn rooms(number: u64) -> String {
+    if number == 1 {
+        "1 room".to_owned()
+    } else {
+        format!("{} rooms", thousands(number))
+    }
+}
+
+/// How long something has been there: `new`, `for 5 min`, `for 3 h`, `for 2 days`.
+pub(crate) fn age(passed: Duration) -> String {
+    let ago = ago(passed);
+    match ago.strip_suffix(" ago") {
+        Some(time) => format!("for {time}"),
+        None => "new".to_owned(),
+    }
+}
+
 /// How many entries a room's history has, in words: `1 edit`, `4,318 edits`.
 pub(crate) fn edits(number: u64) -> String {
     if number == 1 {
@@ -120,6 +138,12 @@ mod tests {
     }
 
     #[test]
+    fn an_age_is_told_as_people_tell_it() {
+        assert_eq!(age(Duration::from_secs(9)), "new");
+        assert_eq!(age(Duration::from_secs(7_200)), "for 2 h");
+    }
+
+    #[test]
     fn one_is_not_many() {
         assert_eq!(people(0), "0 people");
         assert_eq!(people(1), "1 person");
@@ -127,6 +151,7 @@ mod tests {
         assert_eq!(edits(0), "0 edits");
         assert_eq!(edits(1), "1 edit");
         assert_eq!(edits(4_318), "4,318 edits");
+        assert_eq!((rooms(1), rooms(2)), ("1 room".into(), "2 rooms".into()));
     }
 
     #[test]
