@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::doctor;
+use super::examination::{Finding, Verdict};
 use super::reaching::{Address, ByHand, Internet, Nearby, NearbyHost, PublicAddress, Share};
 use super::settings::DEFAULT_PORT;
 use super::surroundings::{Public, Surroundings};
@@ -95,6 +97,31 @@ fn public(public: Public, port: u16) -> PublicAddress {
             address: as_typed(SocketAddr::new(ip, port)),
         },
         Public::Unknown(what, advice) => PublicAddress::Unknown(Failure { what, advice }),
+    }
+}
+
+/// What a check of the connection has found.
+pub(super) fn finding(found: doctor::Finding) -> Finding {
+    let mut check = found.check.to_owned();
+    if let Some(first) = check.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    Finding {
+        verdict: match found.verdict {
+            doctor::Verdict::Good => Verdict::Good,
+            doctor::Verdict::Note => Verdict::Note,
+            doctor::Verdict::Problem => Verdict::Problem,
+        },
+        check,
+        what: found.what,
+        // What is good needs no reason.
+        why: if found.verdict == doctor::Verdict::Good {
+            String::new()
+        } else {
+            found.why
+        },
+        fix: found.fix,
+        command: found.command,
     }
 }
 

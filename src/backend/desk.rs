@@ -11,6 +11,8 @@ use tokio::time::Instant;
 use super::action::{Action, Notice};
 use super::around;
 use super::compose;
+use super::doctor::{Finding, HostExam, examine_guest, examine_host};
+use super::examination::Examination;
 use super::handle::Remote;
 use super::hosted::{Hosted, Turn};
 use super::link::{Happened, Link, QUICK};
@@ -64,6 +66,8 @@ pub(super) struct Desk {
     surroundings: Surroundings,
     /// Invites that other starts of this program hand over.
     invites: mpsc::Receiver<String>,
+    /// What the check of the connection finds, while it runs.
+    findings: Option<mpsc::Receiver<Finding>>,
     /// Relays that are being stopped, and other work that must end before the program does.
     ending: JoinSet<()>,
     news_in: mpsc::Sender<News>,
@@ -117,6 +121,7 @@ impl Desk {
             hosted: None,
             surroundings: place.surroundings,
             invites: place.invites,
+            findings: None,
             ending: JoinSet::new(),
             news_in,
             news,
@@ -150,6 +155,7 @@ impl Desk {
                 () = at(self.save_at) => self.save(),
                 () = self.surroundings.changed() => {}
                 Some(invite) = self.invites.recv() => self.invited(&invite),
+                finding = next_finding(&mut self.findings) => self.found(finding),
                 _ = log_bell.changed(), if self.log_at.is_none() => {
                     self.log_at = Some(Instant::now() + LOG_EVERY);
                     continue;
@@ -274,14 +280,19 @@ impl Desk {
                 self.show_as_set();
             }
             Action::ConnectNearby(id) => self.connect_nearby(&id),
-            Action::CloseDoctor => self.view.doctor = None,
+            Action::RunDoctor(host) => self.examine(host),
+            Action::StopDoctor => self.found(None),
+            Action::CloseDoctor => {
+                self.found(None);
+                self.view.doctor = None;
+            }
             Action::DismissFailure => self.view.failure = None,
             Action::OpenLogFolder => self.open_log_folder(),
             Action::FindPublicAddress => {
                 let servers = &self.view.settings.stun_servers;
                 self.surroundings.find_public(servers);
             }
-            Action::RunDoctor(_) | Action::StopDoctor | Action::Quit => {}
+            Action::Quit => {}
         }
     }
 
@@ -356,6 +367,44 @@ impl Desk {
     fn show_as_set(&mut self) {
         self.save_soon();
         self.surroundings.follow(&self.view.settings);
+    }
+
+    /// Checks the connection to a host, or whether this computer can be reached.
+    fn examine(&mut self, host: Option<String>) {
+        let target = match host.map(|host| understand(&host, self.view.settings.port)) {
+            None => None,
+            Some(Ok(Typed::Target(target))) => Some(target),
+            // The nearest way is what is worth knowing of.
+            Some(Ok(Typed::Invite(invite))) => invite.targets().into_iter().next(),
+            Some(Err(error)) => return self.fail(host_failure(error)),
+        };
+        self.view.doctor = Some(Examination {
+            of: target.as_ref().map(ToString::to_string),
+            findings: Vec::new(),
+            running: true,
+        });
+        self.findings = Some(match target {
+            Some(target) => examine_guest(target),
+            None => examine_host(HostExam {
+                port: self
+                    .hosted
+                    .as_ref()
+                    .map_or(self.view.settings.port, Hosted::port),
+                starts_relay: self.hosted.is_none(),
+                mapping: self.surroundings.mapping(),
+            }),
+        });
+    }
+
+    /// Takes in what the check has found; `None` ends it.
+    fn found(&mut self, finding: Option<Finding>) {
+        if finding.is_none() {
+            self.findings = None;
+        }
+        if let Some(doctor) = &mut self.view.doctor {
+            doctor.running = finding.is_some();
+            doctor.findings.extend(finding.map(around::finding));
+        }
     }
 
     /// Follows an invite that was opened elsewhere, where nothing is lost by that.
@@ -761,6 +810,14 @@ impl Desk {
 async fn next_turn(hosted: &mut Option<Hosted>) -> Turn {
     match hosted {
         Some(hosted) => hosted.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the check of the connection finds next, `None` at its end; nothing, without one.
+async fn next_finding(findings: &mut Option<mpsc::Receiver<Finding>>) -> Option<Finding> {
+    match findings {
+        Some(findings) => findings.recv().await,
         None => std::future::pending().await,
     }
 }

@@ -8,6 +8,7 @@ mod action;
 mod around;
 mod compose;
 mod desk;
+pub mod doctor;
 mod examination;
 mod handle;
 mod hosted;

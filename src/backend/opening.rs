@@ -221,7 +221,7 @@ fn taken(port: u16) -> Failure {
 }
 
 /// The program that listens on a port of this computer, where the system tells.
-fn holder(port: u16) -> Option<String> {
+pub(super) fn holder(port: u16) -> Option<String> {
     let process = listeners::get_process_by_port(port, listeners::Protocol::TCP).ok()?;
     Some(process.name).filter(|name| !name.is_empty())
 }

@@ -37,6 +37,9 @@ pub enum Command {
     Recent(RecentArgs),
     /// Join a room, and print people and traffic until Ctrl-C.
     Watch(WatchArgs),
+    /// Say what keeps colleagues from reaching this computer, or this computer from reaching a server, and what
+    /// to do about it.
+    Doctor(DoctorArgs),
 }
 
 /// Options of `host`.
@@ -95,6 +98,18 @@ pub struct WatchArgs {
     /// The room's name; not needed with an invite to a room.
     #[arg(value_name = "ROOM")]
     pub room: Option<String>,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `doctor`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// The server that cannot be reached: a name or address, or an invite. Without it, or with localhost, this computer is examined as a host; where
+    /// it does not host just now, it does so for as long as that takes.
+    #[arg(value_name = "HOST[:PORT]", value_parser = place)]
+    pub place: Option<Typed>,
     /// Print one JSON object a line.
     #[arg(long)]
     pub json: bool,

@@ -1,4 +1,4 @@
-//! The same program without a window: hosts, lists rooms, watches one.
+//! The same program without a window: hosts, lists rooms, watches one, says why somebody cannot connect.
 //!
 //! What is asked for goes to standard output, in words or (with `--json`) one JSON object a line;
 //! everything else goes to standard error.
@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod console;
+mod doctor;
 mod host;
 mod place;
 mod print;
@@ -56,7 +57,9 @@ pub fn run(command: &Command) -> Exit {
     let (log, terminal) = match command {
         Command::Host(_) => (log, Terminal::Loud),
         // What these have to say is their output; their log would only stand in its way.
-        Command::Rooms(_) | Command::Recent(_) | Command::Watch(_) => (None, Terminal::Silent),
+        Command::Rooms(_) | Command::Recent(_) | Command::Watch(_) | Command::Doctor(_) => {
+            (None, Terminal::Silent)
+        }
     };
     let _logging = start_logging(log, terminal);
     let settings = folders.as_ref().map(Folders::settings);
@@ -83,6 +86,7 @@ pub fn run(command: &Command) -> Exit {
             }
             Command::Rooms(args) => rooms::rooms(args, &settings).await,
             Command::Watch(args) => watch::watch(args, &settings, quit_signal()).await,
+            Command::Doctor(args) => doctor::doctor(args, quit_signal()).await,
         }
     });
     runtime.shutdown_background();

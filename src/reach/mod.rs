@@ -8,6 +8,7 @@
 //! asks a server in the internet for this computer's address there: both only when a person wants it.
 
 mod discovery;
+pub mod doctor;
 mod invite;
 mod kind;
 pub mod mapping;

@@ -13,6 +13,7 @@ mod blender;
 mod cli;
 mod common;
 mod decoder;
+mod doctor;
 mod faults;
 mod guests;
 mod invite;

@@ -9,6 +9,7 @@
 
 mod addresses;
 mod discovery;
+mod doctor;
 // A helper stays while no test wants it.
 #[allow(dead_code)]
 mod lab;

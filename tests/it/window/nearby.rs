@@ -13,8 +13,8 @@ fn host(name: &str, address: &str) -> NearbyHost {
         id: format!("id of {name}"),
         name: name.to_owned(),
         address: address.to_owned(),
-        rooms: 2,
-        people: 5,
+        rooms: Some(2),
+        people: Some(5),
         version: "0.1.0".to_owned(),
         asks: false,
         since: SystemTime::now() - Duration::from_secs(12 * 60),
@@ -43,8 +43,8 @@ fn who_is_here_is_listed_and_connected_to_with_one_click() {
     let studio = host("Studio B", "192.168.0.31");
     let asks = NearbyHost {
         asks: true,
-        rooms: 1,
-        people: 1,
+        rooms: Some(1),
+        people: Some(1),
         since: SystemTime::now(),
         ..host("Ada's session", "192.168.0.9:12900")
     };
