@@ -136,10 +136,10 @@ pub struct NearbyHost {
     pub name: String,
     /// Its best address, with the port where it must be told.
     pub address: String,
-    /// How many rooms it has.
-    pub rooms: u32,
-    /// How many people are connected to it.
-    pub people: u32,
+    /// How many rooms it has, where it says so.
+    pub rooms: Option<u32>,
+    /// How many people are connected to it, where it says so.
+    pub people: Option<u32>,
     /// The program that hosts, by version; empty where it does not say.
     pub version: String,
     /// Its host is asked before somebody new may come in.

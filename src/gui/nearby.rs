@@ -156,21 +156,26 @@ fn control(
 
 /// What is told of a session below its name.
 fn lines(host: &NearbyHost, veil: Veil, now: SystemTime) -> Vec<String> {
-    let figures = format!(
-        "{} · {}",
-        format::people(host.people as usize),
-        format::rooms(u64::from(host.rooms))
-    );
+    let figures = figures(host);
     if host.is_ours {
-        return vec!["Your session, as others see it".to_owned(), figures];
+        let ours = "Your session, as others see it".to_owned();
+        return std::iter::once(ours).chain(figures).collect();
     }
     let age = now.duration_since(host.since).unwrap_or_default();
     let place = format!("{} · {}", veil.over(&host.address), format::age(age));
-    let mut lines = vec![place, figures];
+    let mut lines: Vec<_> = std::iter::once(place).chain(figures).collect();
     if host.asks {
         lines.push("Its host is asked first".to_owned());
     }
     lines
+}
+
+/// `5 people · 2 rooms`, as far as that is told.
+fn figures(host: &NearbyHost) -> Option<String> {
+    let people = host.people.map(|people| format::people(people as usize));
+    let rooms = host.rooms.map(|rooms| format::rooms(u64::from(rooms)));
+    let told: Vec<_> = people.into_iter().chain(rooms).collect();
+    (!told.is_empty()).then(|| told.join(" · "))
 }
 
 /// Paints the first of the sessions announced here, in one line for the first picture.
@@ -184,7 +189,8 @@ pub(crate) fn first_line(ui: &mut Ui, view: &View, actions: &mut Vec<Action>) {
         return;
     };
     let tokens = tokens(ui);
-    let mut figures = format!(" · {}", format::people(host.people as usize));
+    let people = host.people.map(|people| format::people(people as usize));
+    let mut figures = people.map_or_else(String::new, |people| format!(" · {people}"));
     let more = others.count();
     if more > 0 {
         figures.push_str(&format!(" · {more} more at the left"));

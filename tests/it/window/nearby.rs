@@ -13,8 +13,8 @@ fn host(name: &str, address: &str) -> NearbyHost {
         id: format!("id of {name}"),
         name: name.to_owned(),
         address: address.to_owned(),
-        rooms: 2,
-        people: 5,
+        rooms: Some(2),
+        people: Some(5),
         version: "0.1.0".to_owned(),
         asks: false,
         since: SystemTime::now() - Duration::from_secs(12 * 60),
@@ -43,17 +43,23 @@ fn who_is_here_is_listed_and_connected_to_with_one_click() {
     let studio = host("Studio B", "192.168.0.31");
     let asks = NearbyHost {
         asks: true,
-        rooms: 1,
-        people: 1,
+        rooms: Some(1),
+        people: Some(1),
         since: SystemTime::now(),
         ..host("Ada's session", "192.168.0.9:12900")
     };
-    let mut window = Window::new(with(vec![asks, studio], View::default()));
+    let terse = NearbyHost {
+        rooms: None,
+        people: None,
+        ..host("Terse", "192.168.0.7")
+    };
+    let mut window = Window::new(with(vec![asks, studio, terse], View::default()));
     assert_eq!(
         read_out(&window),
         [
             "Ada's session, 192.168.0.9:12900 · new, 1 person · 1 room, Its host is asked first",
             "Studio B, 192.168.0.31 · for 12 min, 5 people · 2 rooms",
+            "Terse, 192.168.0.7 · for 12 min",
         ]
     );
     window.click("Connect to Studio B");
