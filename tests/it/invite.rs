@@ -63,11 +63,15 @@ fn nobody() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
-/// A relay for which this computer is like any other.
-fn strict(guests: Guests, limits: Limits) -> Relay {
+/// A relay that asks its host before it lets anybody in, from this computer too.
+fn asking() -> Relay {
     let limits = Limits {
         spare_this_computer: false,
-        ..limits
+        ..Limits::default()
+    };
+    let guests = Guests {
+        ask: true,
+        ..Guests::default()
     };
     let here = [127, 0, 0, 1].into();
     bind(Bind::Only(here), 0).unwrap().start(limits, guests)
@@ -108,13 +112,7 @@ async fn a_probe_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_asks_its_host_is_one_and_its_host_is_not_asked() {
-    let guests = Guests {
-        ask: true,
-        ..Guests::default()
-    };
-    let relay = strict(guests, Limits::default());
-    let mut bell = relay.guests_bell();
-    bell.mark_unchanged();
+    let relay = asking();
     let found = look(relay.address()).await.unwrap();
     assert!(found.said.unwrap().contains("let you in first"));
     assert_eq!((found.rooms, found.people), (None, None));

@@ -33,12 +33,12 @@ const MAX_BYTES: u32 = 16 << 10;
 const WAITING: usize = 8;
 /// What the window says when it has taken an invite.
 const TAKEN: u8 = 1;
-/// How long handing over may take, as either end sees it: both are on this computer.
+/// How long the window waits for one who hands something over: both are on this computer.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long whoever hands over waits for the window: one that stalls may be before it.
+const GIVE_PATIENCE: Duration = Duration::from_secs(3);
 /// How often a window without the door looks whether that is free.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// After a knock that could not be heard the next one is listened for so much later.
-const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// The running window, as far as other starts of this program are concerned.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Instance {
     }
 
     /// Hands an invite to the running window of this user; `false` when there is none, or it does not take it. Waits
-    /// about a second at most. Must not run within a tokio runtime.
+    /// three seconds at most. Must not run within a tokio runtime.
     #[must_use]
     pub fn hand_over(folders: &Folders, invite: &str) -> bool {
         let handed = tokio::runtime::Builder::new_current_thread()
@@ -70,7 +70,7 @@ impl Instance {
             .build()
             .and_then(|runtime| {
                 runtime.block_on(async {
-                    timeout(PATIENCE, async {
+                    timeout(GIVE_PATIENCE, async {
                         give(&mut knock(folders).await?, invite).await
                     })
                     .await?
@@ -93,12 +93,11 @@ async fn listen(folders: Folders, invites: &mpsc::Sender<String>) {
                 failed = false;
                 attend(door, invites).await;
             }
-            Ok(None) => {}
             Err(error) if !failed => {
                 failed = true;
                 tracing::warn!("invites that are opened elsewhere do not come here: {error}");
             }
-            Err(_) => {}
+            Ok(None) | Err(_) => {}
         }
         sleep(LOOK_EVERY).await;
     }
@@ -111,14 +110,13 @@ async fn attend(mut door: Door, invites: &mpsc::Sender<String>) {
             Ok(visitor) => visitor,
             Err(error) => {
                 tracing::warn!("the door for invites broke: {error}");
-                sleep(BACK_OFF).await;
                 return;
             }
         };
         match timeout(PATIENCE, take(&mut visitor, invites)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!("what another program handed over was not taken: {error}")
+                tracing::warn!("what another program handed over was not taken: {error}");
             }
             Err(_) => tracing::warn!("another program began to hand something over, and stopped"),
         }

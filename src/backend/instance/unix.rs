@@ -62,10 +62,13 @@ impl Door {
     pub(super) async fn answer(&mut self) -> io::Result<UnixStream> {
         loop {
             let (visitor, _) = self.listener.accept().await?;
-            if is_ours(&visitor)? {
-                return Ok(visitor);
+            match is_ours(&visitor) {
+                Ok(true) => return Ok(visitor),
+                Ok(false) => {
+                    tracing::warn!("a program of another user tried to hand something over");
+                }
+                Err(error) => tracing::debug!("gone before it was answered: {error}"),
             }
-            tracing::warn!("a program of another user tried to hand something over");
         }
     }
 }

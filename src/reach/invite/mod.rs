@@ -50,7 +50,7 @@ pub struct Invite {
     pub session: String,
     /// The room to join, if the invite is to one.
     pub room: Option<String>,
-    /// The ways there, the best first. At most [`MAX_ROUTES`] are told.
+    /// The ways there, the best first. At most 12 are told.
     pub routes: Vec<Route>,
 }
 
