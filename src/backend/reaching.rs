@@ -136,9 +136,9 @@ pub struct NearbyHost {
     pub name: String,
     /// Its best address, with the port where it must be told.
     pub address: String,
-    /// How many rooms it has, where it tells.
+    /// How many rooms it has, where it says so.
     pub rooms: Option<u32>,
-    /// How many people are connected to it, where it tells.
+    /// How many people are connected to it, where it says so.
     pub people: Option<u32>,
     /// The program that hosts, by version; empty where it does not say.
     pub version: String,

@@ -50,6 +50,7 @@ impl Attempts {
         let now = SystemTime::now();
         for attempt in new.iter().take(LISTED) {
             line(ui, attempt, now, veil);
+            ui.add_space(3.0);
         }
         if new.len() > LISTED {
             let more = format!("{} more are in the log", new.len() - LISTED);

@@ -163,15 +163,14 @@ fn lines(host: &NearbyHost, veil: Veil, now: SystemTime) -> Vec<String> {
     }
     let age = now.duration_since(host.since).unwrap_or_default();
     let place = format!("{} · {}", veil.over(&host.address), format::age(age));
-    let mut lines = vec![place];
-    lines.extend(figures);
+    let mut lines: Vec<_> = std::iter::once(place).chain(figures).collect();
     if host.asks {
         lines.push("Its host is asked first".to_owned());
     }
     lines
 }
 
-/// How much goes on there: `3 people · 2 rooms`; `None` where it does not tell.
+/// `5 people · 2 rooms`, as far as that is told.
 fn figures(host: &NearbyHost) -> Option<String> {
     let people = host.people.map(|people| format::people(people as usize));
     let rooms = host.rooms.map(|rooms| format::rooms(u64::from(rooms)));

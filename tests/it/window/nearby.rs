@@ -48,12 +48,18 @@ fn who_is_here_is_listed_and_connected_to_with_one_click() {
         since: SystemTime::now(),
         ..host("Ada's session", "192.168.0.9:12900")
     };
-    let mut window = Window::new(with(vec![asks, studio], View::default()));
+    let terse = NearbyHost {
+        rooms: None,
+        people: None,
+        ..host("Terse", "192.168.0.7")
+    };
+    let mut window = Window::new(with(vec![asks, studio, terse], View::default()));
     assert_eq!(
         read_out(&window),
         [
             "Ada's session, 192.168.0.9:12900 · new, 1 person · 1 room, Its host is asked first",
             "Studio B, 192.168.0.31 · for 12 min, 5 people · 2 rooms",
+            "Terse, 192.168.0.7 · for 12 min",
         ]
     );
     window.click("Connect to Studio B");
