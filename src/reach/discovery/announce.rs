@@ -1,6 +1,7 @@
 //! Announcing our session.
 
 use std::collections::BTreeSet;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tracing::Instrument;
 
-use super::daemon::{Daemon, HEALTH_EVERY};
+use super::daemon::{Daemon, FLOODED, HEALTH_EVERY};
 use super::{Announcement, DiscoveryError, record};
 
 /// How long is listened for hosts that have the name already; they answer within 120 ms (RFC 6762, 6) …
@@ -105,25 +106,23 @@ impl Task {
         let mut clashes = 0;
         loop {
             let (end, fullname) = self.serve(&daemon).await;
-            match fullname {
-                Some(fullname) => daemon.say_goodbye(&fullname).await,
-                None => daemon.end().await,
-            }
-            let pause = match end {
-                End::Stopped => return,
-                End::OtherName => false,
-                End::Clash => {
-                    clashes += 1;
-                    clashes > CLASHES
-                }
-                End::Unsound => {
-                    tracing::warn!(
-                        "The network is flooded with announcements; ours is made again in a while"
-                    );
+            let goes_on = match end {
+                End::Stopped => return daemon.say_goodbye(fullname).await,
+                End::OtherName => {
+                    daemon.say_goodbye(fullname).await;
                     true
                 }
+                End::Clash => {
+                    daemon.say_goodbye(fullname).await;
+                    clashes += 1;
+                    clashes <= CLASHES || self.pause(ready(())).await
+                }
+                End::Unsound => {
+                    tracing::warn!("{FLOODED}; ours is made again in a while");
+                    self.pause(daemon.end_at_last()).await
+                }
             };
-            if pause && !self.pause().await {
+            if !goes_on {
                 return;
             }
             daemon = loop {
@@ -131,7 +130,7 @@ impl Task {
                     Ok(daemon) => break daemon,
                     Err(error) => tracing::warn!("{error}"),
                 }
-                if !self.pause().await {
+                if !self.pause(ready(())).await {
                     return;
                 }
             };
@@ -156,11 +155,7 @@ impl Task {
     }
 
     /// Listens for a moment, and tells a name that nobody has.
-    async fn free(
-        &mut self,
-        plain: &str,
-        heard: &Receiver<ServiceEvent>,
-    ) -> Result<String, End> {
+    async fn free(&mut self, plain: &str, heard: &Receiver<ServiceEvent>) -> Result<String, End> {
         let mut taken = BTreeSet::new();
         let jitter = record::chance() % LISTEN_JITTER_MILLIS;
         let end = Instant::now() + LISTEN + Duration::from_millis(jitter);
@@ -266,12 +261,16 @@ impl Task {
             .inspect_err(|error| tracing::warn!("announcing “{label}”: {error}"))
     }
 
-    /// Waits a while; `false` when nobody wants to announce any more.
-    async fn pause(&mut self) -> bool {
+    /// Waits for something and then a while; `false` when nobody wants to announce any more.
+    async fn pause(&mut self, first: impl Future<Output = ()>) -> bool {
         let stopped = async { while self.asked.changed().await.is_ok() {} };
+        let over = async {
+            first.await;
+            sleep(PAUSE).await;
+        };
         tokio::select! {
             () = stopped => false,
-            () = sleep(PAUSE) => true,
+            () = over => true,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Listing the sessions of others.
 
+use std::future::ready;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument;
 
 use super::check::check;
-use super::daemon::{Daemon, HEALTH_EVERY};
+use super::daemon::{Daemon, FLOODED, HEALTH_EVERY};
 use super::list::{Check, List};
 use super::near::{Network, best_first, networks};
 use super::{DiscoveryError, Found, record};
@@ -84,7 +86,7 @@ struct Task {
     look: Arc<Notify>,
     end: CancellationToken,
     list: List,
-    checks: JoinSet<(Check, Option<std::net::SocketAddr>)>,
+    checks: JoinSet<(Check, Option<SocketAddr>)>,
     networks: Vec<Network>,
     networks_at: Option<Instant>,
 }
@@ -99,25 +101,37 @@ enum End {
 impl Task {
     async fn run(mut self, mut daemon: Daemon) {
         loop {
-            let end = self.serve(&daemon).await;
-            daemon.end().await;
-            match end {
-                End::Stopped => return,
-                End::Unsound => tracing::warn!(
-                    "The network is flooded with announcements; sessions are looked for again in a while"
-                ),
+            match self.serve(&daemon).await {
+                End::Stopped => return daemon.end().await,
+                End::Unsound => {
+                    tracing::warn!("{FLOODED}; sessions are looked for again in a while");
+                }
+            }
+            if !self.pause(daemon.end_at_last()).await {
+                return;
             }
             daemon = loop {
-                tokio::select! {
-                    () = self.end.cancelled() => return,
-                    () = sleep(PAUSE) => {}
-                }
                 match Daemon::start(&self.hidden) {
                     Ok(daemon) => break daemon,
                     Err(error) => tracing::warn!("{error}"),
                 }
+                if !self.pause(ready(())).await {
+                    return;
+                }
             };
             self.list.start_anew(now());
+        }
+    }
+
+    /// Waits for something and then a while; `false` when nobody wants the list any more.
+    async fn pause(&self, first: impl Future<Output = ()>) -> bool {
+        let over = async {
+            first.await;
+            sleep(PAUSE).await;
+        };
+        tokio::select! {
+            () = self.end.cancelled() => false,
+            () = over => true,
         }
     }
 
@@ -197,7 +211,10 @@ impl Task {
     }
 
     async fn look_at_networks(&mut self) {
-        if self.networks_at.is_some_and(|at| at.elapsed() < NETWORKS_FOR) {
+        if self
+            .networks_at
+            .is_some_and(|at| at.elapsed() < NETWORKS_FOR)
+        {
             return;
         }
         let hidden = Arc::clone(&self.hidden);

@@ -12,7 +12,7 @@ use super::near::is_spoken_to;
 use super::{DiscoveryError, SERVICE};
 
 /// How often a daemon is to be asked whether it is sound.
-pub(super) const HEALTH_EVERY: Duration = Duration::from_secs(10);
+pub(super) const HEALTH_EVERY: Duration = Duration::from_secs(5);
 /// Records that a daemon may remember. A network of a thousand computers has some thousands; each has 9,000 bytes at
 /// most, and mostly a hundred.
 const RECORDS: i64 = 8_192;
@@ -22,6 +22,9 @@ const TIMERS: i64 = 500_000;
 const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 /// A goodbye is repeated after 120 ms.
 const GOODBYE: Duration = Duration::from_millis(200);
+
+/// What is logged when a daemon is not sound.
+pub(super) const FLOODED: &str = "mDNS is flooded with announcements, or has ended by itself";
 
 /// What it counts that grows with what others say.
 const RECORD_COUNTS: [&str; 6] = [
@@ -99,9 +102,10 @@ impl Daemon {
         }
     }
 
-    /// Takes back what is announced, as often as mDNS wants it, and ends the thread.
-    pub(super) async fn say_goodbye(self, fullname: &str) {
-        if let Ok(told) = self.handle.unregister(fullname)
+    /// Takes back what is announced, if anything is, as often as mDNS wants it, and ends the thread.
+    pub(super) async fn say_goodbye(self, fullname: Option<String>) {
+        if let Some(fullname) = fullname
+            && let Ok(told) = self.handle.unregister(&fullname)
             && let Ok(Ok(_)) = timeout(ANSWER_PATIENCE, told.recv_async()).await
         {
             sleep(GOODBYE).await;
@@ -109,11 +113,16 @@ impl Daemon {
         self.end().await;
     }
 
-    /// Ends the thread, with one goodbye for what it announces, and waits for that. One that is drowned in packets
-    /// ends when it has read them.
+    /// Ends the thread, with one goodbye for what it announces, and waits for that.
     pub(super) async fn end(self) {
+        let _ended = timeout(ANSWER_PATIENCE, self.end_at_last()).await;
+    }
+
+    /// The same, however long that takes: one that drowns in packets ends when it has read them, and there must not be
+    /// another beside it.
+    pub(super) async fn end_at_last(self) {
         if let Ok(ended) = self.handle.shutdown() {
-            let _ended = timeout(ANSWER_PATIENCE, ended.recv_async()).await;
+            let _ended = ended.recv_async().await;
         }
     }
 }

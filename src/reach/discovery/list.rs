@@ -173,12 +173,15 @@ impl List {
         (entry.silences >= DOUBTED_AFTER).then(|| entry.heard.fullname.clone())
     }
 
-    /// The daemon was started anew: all have to be heard of again, or to answer.
+    /// The daemon was started anew: who has answered has to be heard of again or to answer once more, and all others
+    /// have to come again.
     pub(super) fn start_anew(&mut self, now: Instant) {
+        self.entries
+            .retain(|_, entry| matches!(entry.answer, Answer::Answers(_)));
         for entry in self.entries.values_mut() {
             entry.is_old = true;
         }
-        self.entries.retain(|_, entry| !entry.heard.is_ours);
+        self.is_overfull = false;
         self.check_all(now);
     }
 
@@ -392,7 +395,13 @@ mod tests {
         }
         scene.hear("honest", &[254]);
         assert_eq!(scene.list.found().len(), ENTRIES);
-        assert!(scene.list.found().iter().any(|found| found.name == "honest"));
+        assert!(
+            scene
+                .list
+                .found()
+                .iter()
+                .any(|found| found.name == "honest")
+        );
         assert!(!scene.list.takes_more());
         scene.list.gone(&record_name("honest"));
         assert!(scene.list.takes_more());

@@ -8,7 +8,7 @@
 //!
 //! An [`Announcer`] and a [`Browser`] have one thread each (the crate's `mDNS_daemon`), which sleeps in the system's
 //! `poll`, and a task each. With nothing going on the thread wakes every five seconds to look for new networks, and
-//! every ten to be asked for its health; both together stay under a thousandth of a core. A question is sent after 1,
+//! as often to be asked for its health; both together stay under a thousandth of a core. A question is sent after 1,
 //! 2, 4, … seconds up to an hour. Entries are connected to once a minute (see `list.rs`).
 //!
 //! # What is bounded

@@ -276,18 +276,20 @@ mod tests {
     fn what_strangers_say_is_cleaned_and_bounded() {
         let mut service = resolved(&announcement("x"));
         let txt: Vec<(&str, String)> = vec![
-            ("name", format!("\u{202e}evil\r\n\t\u{7}  {}", "n".repeat(120))),
+            (
+                "name",
+                format!("\u{202e}evil\r\n\t\u{7}  {}", "n".repeat(120)),
+            ),
             ("version", "\u{1b}[31m9".repeat(20)),
             ("rooms", "-1".into()),
             ("people", "99999999999999999999".into()),
             ("asks", "maybe".into()),
             ("process", "0".into()),
         ];
-        service.txt_properties =
-            ServiceInfo::new(SERVICE, "x", "x.local.", (), 1, &txt[..])
-                .unwrap()
-                .get_properties()
-                .clone();
+        service.txt_properties = ServiceInfo::new(SERVICE, "x", "x.local.", (), 1, &txt[..])
+            .unwrap()
+            .get_properties()
+            .clone();
         let heard = heard(&service).unwrap();
         assert_eq!(heard.name, format!("evil {}", "n".repeat(59)));
         assert!(heard.version.chars().count() <= VERSION_CHARS);
