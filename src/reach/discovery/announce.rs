@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::future::ready;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mdns_sd::{DaemonEvent, Receiver, ServiceEvent};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::Instrument;
 
-use super::daemon::{Daemon, FLOODED, HEALTH_EVERY};
+use super::daemon::{Daemon, FLOODED};
 use super::{Announcement, DiscoveryError, record};
 
 /// How long is listened for hosts that have the name already; they answer within 120 ms (RFC 6762, 6) …
@@ -199,8 +200,7 @@ impl Task {
         }
         let mut told = Instant::now();
         let mut due = Some(told + REPEAT_AFTER);
-        let mut health = interval(HEALTH_EVERY);
-        health.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut unsound = pin!(daemon.unsound());
         loop {
             tokio::select! {
                 changed = self.asked.changed() => {
@@ -245,11 +245,7 @@ impl Task {
                         return End::Unsound;
                     }
                 }
-                _ = health.tick() => {
-                    if !daemon.is_sound().await {
-                        return End::Unsound;
-                    }
-                }
+                () = &mut unsound => return End::Unsound,
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::future::ready;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument;
 
 use super::check::check;
-use super::daemon::{Daemon, FLOODED, HEALTH_EVERY};
+use super::daemon::{Daemon, FLOODED};
 use super::list::{Check, List};
 use super::near::{Network, best_first, networks};
 use super::{DiscoveryError, Found, record};
@@ -26,6 +27,8 @@ const SHOW_EVERY: Duration = Duration::from_millis(50);
 const NETWORKS_FOR: Duration = Duration::from_secs(3);
 /// How long the network is left alone after something went wrong.
 const PAUSE: Duration = Duration::from_secs(10);
+/// How often the daemon is asked for those who found no place in the list.
+const MORE_EVERY: Duration = Duration::from_secs(5);
 /// Events taken at once, so that nothing else waits long for a flood.
 const EVENTS: usize = 64;
 
@@ -141,8 +144,9 @@ impl Task {
             return End::Unsound;
         };
         let mut show_at: Option<Instant> = None;
-        let mut health = interval(HEALTH_EVERY);
-        health.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut unsound = pin!(daemon.unsound());
+        let mut more = interval(MORE_EVERY);
+        more.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while self.checks.len() < CHECKS
                 && let Some(due) = self.list.due(now())
@@ -175,10 +179,8 @@ impl Task {
                     self.show();
                     continue;
                 }
-                _ = health.tick() => {
-                    if !daemon.is_sound().await {
-                        return End::Unsound;
-                    }
+                () = &mut unsound => return End::Unsound,
+                _ = more.tick(), if self.list.is_overfull() => {
                     if self.list.takes_more() {
                         match daemon.browse() {
                             Ok(anew) => events = anew,

@@ -185,6 +185,11 @@ impl List {
         self.check_all(now);
     }
 
+    /// Whether somebody was left out.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.is_overfull
+    }
+
     /// Whether somebody was left out, and there is place now. Says so once.
     #[must_use]
     pub(super) fn takes_more(&mut self) -> bool {
