@@ -1,16 +1,18 @@
 //! Announcing our session.
 
 use std::collections::BTreeSet;
+use std::future::ready;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mdns_sd::{DaemonEvent, Receiver, ServiceEvent};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::Instrument;
 
-use super::daemon::{Daemon, HEALTH_EVERY};
+use super::daemon::{Daemon, FLOODED};
 use super::{Announcement, DiscoveryError, record};
 
 /// How long is listened for hosts that have the name already; they answer within 120 ms (RFC 6762, 6) …
@@ -105,25 +107,23 @@ impl Task {
         let mut clashes = 0;
         loop {
             let (end, fullname) = self.serve(&daemon).await;
-            match fullname {
-                Some(fullname) => daemon.say_goodbye(&fullname).await,
-                None => daemon.end().await,
-            }
-            let pause = match end {
-                End::Stopped => return,
-                End::OtherName => false,
-                End::Clash => {
-                    clashes += 1;
-                    clashes > CLASHES
-                }
-                End::Unsound => {
-                    tracing::warn!(
-                        "The network is flooded with announcements; ours is made again in a while"
-                    );
+            let goes_on = match end {
+                End::Stopped => return daemon.say_goodbye(fullname).await,
+                End::OtherName => {
+                    daemon.say_goodbye(fullname).await;
                     true
                 }
+                End::Clash => {
+                    daemon.say_goodbye(fullname).await;
+                    clashes += 1;
+                    clashes <= CLASHES || self.pause(ready(())).await
+                }
+                End::Unsound => {
+                    tracing::warn!("{FLOODED}; ours is made again in a while");
+                    self.pause(daemon.end_at_last()).await
+                }
             };
-            if pause && !self.pause().await {
+            if !goes_on {
                 return;
             }
             daemon = loop {
@@ -131,7 +131,7 @@ impl Task {
                     Ok(daemon) => break daemon,
                     Err(error) => tracing::warn!("{error}"),
                 }
-                if !self.pause().await {
+                if !self.pause(ready(())).await {
                     return;
                 }
             };
@@ -200,8 +200,7 @@ impl Task {
         }
         let mut told = Instant::now();
         let mut due = Some(told + REPEAT_AFTER);
-        let mut health = interval(HEALTH_EVERY);
-        health.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut unsound = pin!(daemon.unsound());
         loop {
             tokio::select! {
                 changed = self.asked.changed() => {
@@ -246,11 +245,7 @@ impl Task {
                         return End::Unsound;
                     }
                 }
-                _ = health.tick() => {
-                    if !daemon.is_sound().await {
-                        return End::Unsound;
-                    }
-                }
+                () = &mut unsound => return End::Unsound,
             }
         }
     }
@@ -262,12 +257,16 @@ impl Task {
             .inspect_err(|error| tracing::warn!("announcing “{label}”: {error}"))
     }
 
-    /// Waits a while; `false` when nobody wants to announce any more.
-    async fn pause(&mut self) -> bool {
+    /// Waits for something and then a while; `false` when nobody wants to announce any more.
+    async fn pause(&mut self, first: impl Future<Output = ()>) -> bool {
         let stopped = async { while self.asked.changed().await.is_ok() {} };
+        let over = async {
+            first.await;
+            sleep(PAUSE).await;
+        };
         tokio::select! {
             () = stopped => false,
-            () = sleep(PAUSE) => true,
+            () = over => true,
         }
     }
 }

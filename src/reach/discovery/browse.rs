@@ -1,5 +1,8 @@
 //! Listing the sessions of others.
 
+use std::future::ready;
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument;
 
 use super::check::check;
-use super::daemon::{Daemon, HEALTH_EVERY};
+use super::daemon::{Daemon, FLOODED};
 use super::list::{Check, List};
 use super::near::{Network, best_first, networks};
 use super::{DiscoveryError, Found, record};
@@ -24,6 +27,8 @@ const SHOW_EVERY: Duration = Duration::from_millis(50);
 const NETWORKS_FOR: Duration = Duration::from_secs(3);
 /// How long the network is left alone after something went wrong.
 const PAUSE: Duration = Duration::from_secs(10);
+/// How often the daemon is asked for those who found no place in the list.
+const MORE_EVERY: Duration = Duration::from_secs(5);
 /// Events taken at once, so that nothing else waits long for a flood.
 const EVENTS: usize = 64;
 
@@ -84,7 +89,7 @@ struct Task {
     look: Arc<Notify>,
     end: CancellationToken,
     list: List,
-    checks: JoinSet<(Check, Option<std::net::SocketAddr>)>,
+    checks: JoinSet<(Check, Option<SocketAddr>)>,
     networks: Vec<Network>,
     networks_at: Option<Instant>,
 }
@@ -99,25 +104,37 @@ enum End {
 impl Task {
     async fn run(mut self, mut daemon: Daemon) {
         loop {
-            let end = self.serve(&daemon).await;
-            daemon.end().await;
-            match end {
-                End::Stopped => return,
-                End::Unsound => tracing::warn!(
-                    "The network is flooded with announcements; sessions are looked for again in a while"
-                ),
+            match self.serve(&daemon).await {
+                End::Stopped => return daemon.end().await,
+                End::Unsound => {
+                    tracing::warn!("{FLOODED}; sessions are looked for again in a while");
+                }
+            }
+            if !self.pause(daemon.end_at_last()).await {
+                return;
             }
             daemon = loop {
-                tokio::select! {
-                    () = self.end.cancelled() => return,
-                    () = sleep(PAUSE) => {}
-                }
                 match Daemon::start(&self.hidden) {
                     Ok(daemon) => break daemon,
                     Err(error) => tracing::warn!("{error}"),
                 }
+                if !self.pause(ready(())).await {
+                    return;
+                }
             };
             self.list.start_anew(now());
+        }
+    }
+
+    /// Waits for something and then a while; `false` when nobody wants the list any more.
+    async fn pause(&self, first: impl Future<Output = ()>) -> bool {
+        let over = async {
+            first.await;
+            sleep(PAUSE).await;
+        };
+        tokio::select! {
+            () = self.end.cancelled() => false,
+            () = over => true,
         }
     }
 
@@ -127,8 +144,9 @@ impl Task {
             return End::Unsound;
         };
         let mut show_at: Option<Instant> = None;
-        let mut health = interval(HEALTH_EVERY);
-        health.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut unsound = pin!(daemon.unsound());
+        let mut more = interval(MORE_EVERY);
+        more.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while self.checks.len() < CHECKS
                 && let Some(due) = self.list.due(now())
@@ -161,10 +179,8 @@ impl Task {
                     self.show();
                     continue;
                 }
-                _ = health.tick() => {
-                    if !daemon.is_sound().await {
-                        return End::Unsound;
-                    }
+                () = &mut unsound => return End::Unsound,
+                _ = more.tick(), if self.list.is_overfull() => {
                     if self.list.takes_more() {
                         match daemon.browse() {
                             Ok(anew) => events = anew,

@@ -11,17 +11,23 @@ use tokio::time::{sleep, timeout};
 use super::near::is_spoken_to;
 use super::{DiscoveryError, SERVICE};
 
-/// How often a daemon is to be asked whether it is sound.
-pub(super) const HEALTH_EVERY: Duration = Duration::from_secs(10);
+/// How often a daemon is asked whether it is sound.
+const HEALTH_EVERY: Duration = Duration::from_secs(5);
 /// Records that a daemon may remember. A network of a thousand computers has some thousands; each has 9,000 bytes at
 /// most, and mostly a hundred.
 const RECORDS: i64 = 8_192;
 /// Times that it may have noted down to wake at: two for each record that it has heard of, until that expires.
 const TIMERS: i64 = 500_000;
-/// How long it may take to answer. It reads all that waits at its sockets first.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
+/// How long it may take to answer that. It reads all that waits at its sockets first, and on a busy computer it waits
+/// for its turn; nothing is gained by giving up on it early.
+const HEALTH_PATIENCE: Duration = Duration::from_secs(30);
+/// How long its end is waited for.
+const END_PATIENCE: Duration = Duration::from_secs(2);
 /// A goodbye is repeated after 120 ms.
 const GOODBYE: Duration = Duration::from_millis(200);
+
+/// What is logged when a daemon is not sound.
+pub(super) const FLOODED: &str = "mDNS is flooded with announcements, or has ended by itself";
 
 /// What it counts that grows with what others say.
 const RECORD_COUNTS: [&str; 6] = [
@@ -88,32 +94,41 @@ impl Daemon {
         }
     }
 
-    /// Whether it answers, and does not remember too much.
-    pub(super) async fn is_sound(&self) -> bool {
-        let Ok(metrics) = self.handle.get_metrics() else {
-            return false;
-        };
-        match timeout(ANSWER_PATIENCE, metrics.recv_async()).await {
-            Ok(Ok(metrics)) => is_small(&metrics),
-            Ok(Err(_)) | Err(_) => false,
+    /// Waits until it answers no more, or remembers too much.
+    pub(super) async fn unsound(&self) {
+        loop {
+            sleep(HEALTH_EVERY).await;
+            let Ok(metrics) = self.handle.get_metrics() else {
+                return;
+            };
+            match timeout(HEALTH_PATIENCE, metrics.recv_async()).await {
+                Ok(Ok(metrics)) if is_small(&metrics) => {}
+                _ => return,
+            }
         }
     }
 
-    /// Takes back what is announced, as often as mDNS wants it, and ends the thread.
-    pub(super) async fn say_goodbye(self, fullname: &str) {
-        if let Ok(told) = self.handle.unregister(fullname)
-            && let Ok(Ok(_)) = timeout(ANSWER_PATIENCE, told.recv_async()).await
+    /// Takes back what is announced, if anything is, as often as mDNS wants it, and ends the thread.
+    pub(super) async fn say_goodbye(self, fullname: Option<String>) {
+        if let Some(fullname) = fullname
+            && let Ok(told) = self.handle.unregister(&fullname)
+            && let Ok(Ok(_)) = timeout(END_PATIENCE, told.recv_async()).await
         {
             sleep(GOODBYE).await;
         }
         self.end().await;
     }
 
-    /// Ends the thread, with one goodbye for what it announces, and waits for that. One that is drowned in packets
-    /// ends when it has read them.
+    /// Ends the thread, with one goodbye for what it announces, and waits for that.
     pub(super) async fn end(self) {
+        let _ended = timeout(END_PATIENCE, self.end_at_last()).await;
+    }
+
+    /// The same, however long that takes: one that drowns in packets ends when it has read them, and there must not be
+    /// another beside it.
+    pub(super) async fn end_at_last(self) {
         if let Ok(ended) = self.handle.shutdown() {
-            let _ended = timeout(ANSWER_PATIENCE, ended.recv_async()).await;
+            let _ended = ended.recv_async().await;
         }
     }
 }

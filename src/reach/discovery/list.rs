@@ -173,13 +173,21 @@ impl List {
         (entry.silences >= DOUBTED_AFTER).then(|| entry.heard.fullname.clone())
     }
 
-    /// The daemon was started anew: all have to be heard of again, or to answer.
+    /// The daemon was started anew: who has answered has to be heard of again or to answer once more, and all others
+    /// have to come again.
     pub(super) fn start_anew(&mut self, now: Instant) {
+        self.entries
+            .retain(|_, entry| matches!(entry.answer, Answer::Answers(_)));
         for entry in self.entries.values_mut() {
             entry.is_old = true;
         }
-        self.entries.retain(|_, entry| !entry.heard.is_ours);
+        self.is_overfull = false;
         self.check_all(now);
+    }
+
+    /// Whether somebody was left out.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.is_overfull
     }
 
     /// Whether somebody was left out, and there is place now. Says so once.
