@@ -15,7 +15,7 @@ pub(super) fn nearby(surroundings: &Surroundings) -> Nearby {
     match surroundings.sessions() {
         Ok(found) => Nearby {
             hosts: found.iter().filter_map(host).collect(),
-            off: None,
+            off: surroundings.unannounced().map(str::to_owned),
         },
         Err(why) => Nearby {
             hosts: Vec::new(),
@@ -126,7 +126,8 @@ pub(super) fn finding(found: doctor::Finding) -> Finding {
 }
 
 /// An address as a colleague types it: with the port only where it must be told.
-pub(crate) fn as_typed(at: SocketAddr) -> String {
+#[must_use]
+pub fn as_typed(at: SocketAddr) -> String {
     let has_zone = matches!(at, SocketAddr::V6(at) if at.scope_id() != 0);
     match at.ip() {
         IpAddr::V4(ip) if at.port() == DEFAULT_PORT => ip.to_string(),

@@ -371,15 +371,20 @@ impl Desk {
 
     /// Checks the connection to a host, or whether this computer can be reached.
     fn examine(&mut self, host: Option<String>) {
-        let target = match host.map(|host| understand(&host, self.view.settings.port)) {
+        let understood = host
+            .as_deref()
+            .map(|host| understand(host, self.view.settings.port));
+        let target = match understood {
             None => None,
             Some(Ok(Typed::Target(target))) => Some(target),
             // The nearest way is what is worth knowing of.
             Some(Ok(Typed::Invite(invite))) => invite.targets().into_iter().next(),
             Some(Err(error)) => return self.fail(host_failure(error)),
         };
+        // What is on this computer is looked at from the host's side.
+        let target = target.filter(|target| !target.is_local());
         self.view.doctor = Some(Examination {
-            of: target.as_ref().map(ToString::to_string),
+            of: host,
             findings: Vec::new(),
             running: true,
         });
@@ -558,6 +563,7 @@ impl Desk {
             Phase::Failed(why) => {
                 // It may look through all programs for the one that holds the port.
                 let failure = block_in_place(|| session_failure(why, found_here));
+                self.surroundings.look_again();
                 self.disconnect();
                 return self.fail(failure);
             }

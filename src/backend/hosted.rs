@@ -200,8 +200,8 @@ impl Hosted {
             Turn::Guests => self.guests_at = Some(Instant::now() + GATHER),
             Turn::Attempts => {
                 self.guests_at = None;
-                let attempts = self.relay.attempts().into_iter().rev();
-                self.attempts = attempts.map(attempt).collect();
+                let attempts = self.relay.attempts();
+                self.attempts = attempts.iter().rev().map(attempt).collect();
             }
             Turn::List => self.list(),
             Turn::Listed(list) => {
@@ -382,7 +382,7 @@ fn recent_room(recent: Recent) -> RecentRoom {
     }
 }
 
-fn attempt(attempt: relay::Attempt) -> Attempt {
+fn attempt(attempt: &relay::Attempt) -> Attempt {
     Attempt {
         address: attempt.address.to_string(),
         why: attempt.why.to_string(),

@@ -30,6 +30,7 @@ pub mod words;
 
 pub use crate::protocol::ANY_VERSION;
 pub use action::{Action, Notice};
+pub use around::as_typed;
 pub use desk::Wake;
 pub use examination::{Examination, Finding, Verdict, title as examination_title};
 pub use handle::{Handle, Remote, pair};
@@ -43,6 +44,7 @@ pub use settings::{
 };
 pub use signals::quit_signal;
 pub use start::{Backend, Folders, runtime};
+pub use surroundings::{Public, Surroundings};
 pub use typed::{Typed, read_host};
 pub use view::{
     BlenderProgram, BringingBack, Failure, Flow, Level, LogLine, Membership, Person, RecentRoom,

@@ -30,6 +30,8 @@ pub struct Surroundings {
     sessions: Sessions,
     presence: Option<Presence>,
     settings: Settings,
+    /// The only address that our relay listens on, if it is not all of them.
+    only: Option<IpAddr>,
     /// Where a mapping is remembered over a crash.
     memory: Option<PathBuf>,
     /// What is being taken back. Only when that is done something new of the sort begins: a late goodbye would take
@@ -93,6 +95,7 @@ impl Surroundings {
             sessions: Sessions::start(settings),
             presence: None,
             settings: settings.clone(),
+            only: None,
             memory,
             ending: JoinSet::new(),
         }
@@ -114,7 +117,7 @@ impl Surroundings {
         };
         tokio::select! {
             () = self.addresses.changed() => {
-                self.now = self.addresses.now();
+                self.take_addresses();
                 if let Some((mapping, _)) = self.presence.as_ref().and_then(|here| here.mapping.as_ref()) {
                     mapping.look_again();
                 }
@@ -123,6 +126,36 @@ impl Surroundings {
             () = presence => {}
             Some(_) = self.ending.join_next() => self.begin(),
         }
+    }
+
+    /// Our relay listens on this address only, if it does not on all: others are of no use to anybody.
+    pub fn listens_on(&mut self, only: Option<IpAddr>) {
+        self.only = only;
+        self.take_addresses();
+    }
+
+    fn take_addresses(&mut self) {
+        let all = self.addresses.now();
+        let Some(only) = self.only else {
+            self.now = all;
+            return;
+        };
+        // All of one family, or one.
+        let fits =
+            |ip: IpAddr| ip == only || only.is_unspecified() && ip.is_ipv4() == only.is_ipv4();
+        self.now = all.iter().filter(|one| fits(one.ip)).cloned().collect();
+    }
+
+    /// The interfaces that nothing is announced on.
+    fn hidden(&self) -> Vec<String> {
+        let mut hidden = self.settings.hidden_interfaces.clone();
+        let all = self.addresses.now();
+        let useless = all.iter().filter(|one| {
+            let same = |other: &&Address| other.interface == one.interface;
+            !self.now.iter().any(|other| same(&other))
+        });
+        hidden.extend(useless.map(|one| one.interface.clone()));
+        hidden
     }
 
     /// We host from now on.
@@ -171,19 +204,19 @@ impl Surroundings {
 
     /// Begins what the settings say and is not there, unless something of the sort is still ending.
     fn begin(&mut self) {
+        let hidden = self.hidden();
         let (Some(presence), true) = (&mut self.presence, self.ending.is_empty()) else {
             return;
         };
         if self.settings.announce && !matches!(presence.announced, Announced::Yes(_)) {
             let announcement = presence.announcement.clone();
-            presence.announced =
-                match Announcer::start(announcement, &self.settings.hidden_interfaces) {
-                    Ok(announcer) => Announced::Yes(announcer),
-                    Err(error) => {
-                        tracing::warn!("{error}");
-                        Announced::Failed(error.to_string())
-                    }
-                };
+            presence.announced = match Announcer::start(announcement, &hidden) {
+                Ok(announcer) => Announced::Yes(announcer),
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    Announced::Failed(error.to_string())
+                }
+            };
         }
         if self.settings.internet && presence.mapping.is_none() {
             let mapping = Mapping::start(Wanted {

@@ -46,6 +46,8 @@ pub struct App {
     /// The theme the context was told, none before the first frame.
     theme: Option<Theme>,
     /// The window is on its way out: nothing more is asked.
+    /// How often the window was asked for that has been answered.
+    attention: u32,
     closing: bool,
 }
 
@@ -69,6 +71,7 @@ impl App {
             placement: Placement::default(),
             actions: Vec::new(),
             theme: None,
+            attention: 0,
             closing: false,
         }
     }
@@ -90,6 +93,15 @@ impl App {
         // What this frame began with is the old look.
         context.request_discard("theme changed");
         self.theme = Some(theme);
+    }
+
+    /// Comes to the front when somebody asks for the window from outside.
+    fn answer_calls(&mut self, context: &Context) {
+        if self.attention != self.view.attention {
+            self.attention = self.view.attention;
+            context.send_viewport_cmd(ViewportCommand::Minimized(false));
+            context.send_viewport_cmd(ViewportCommand::Focus);
+        }
     }
 
     fn answer_close_requests(&mut self, context: &Context) {
@@ -184,6 +196,7 @@ impl eframe::App for App {
         self.dress(context);
         self.actions
             .extend(self.placement.settled(context).map(Action::PlaceWindow));
+        self.answer_calls(context);
         self.answer_close_requests(context);
         if context.input_mut(|input| input.consume_key(egui::Modifiers::NONE, Key::F1)) {
             self.dialogs.open(Dialog::Help);

@@ -142,13 +142,15 @@ async fn hello<R: AsyncRead + Unpin>(
     reader: &mut R,
     said: &mut Vec<u8>,
     limits: &Limits,
-) -> Result<(), Failed> {
+) -> Result<(), Turned> {
     let reading = async {
         while said.len() < HEADER_BYTES {
             if !take_in(reader, said).await {
                 return Err(match Foreign::guess(said) {
-                    Foreign::Unknown => Failed::GaveUp,
-                    foreign => Failed::Foreign(foreign),
+                    // As those do who check whether an announced session answers.
+                    Foreign::Unknown if said.is_empty() => Turned::Looked,
+                    Foreign::Unknown => Failed::GaveUp.into(),
+                    foreign => Failed::Foreign(foreign).into(),
                 });
             }
         }
@@ -163,8 +165,8 @@ async fn hello<R: AsyncRead + Unpin>(
         .put_slice(said.get(..HELLO_BYTES).unwrap_or(said));
     match decoder.next_frame() {
         Ok(_) => Ok(()),
-        Err(FrameError::NotMixer(foreign)) => Err(Failed::Foreign(foreign)),
-        Err(error) => Err(Failed::CutOff(error.to_string())),
+        Err(FrameError::NotMixer(foreign)) => Err(Failed::Foreign(foreign).into()),
+        Err(error) => Err(Failed::CutOff(error.to_string()).into()),
     }
 }
 
@@ -331,6 +333,15 @@ mod tests {
             let frame = scene.reader.next().await.unwrap().unwrap();
             assert_eq!(frame.kind(), Kind::CLIENT_ID);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_only_connects_is_no_attempt() {
+        let scene = Scene::new();
+        let hub = Arc::clone(&scene.hub);
+        drop((scene.reader, scene.writer));
+        scene.serving.await.unwrap();
+        assert!(hub.door.look(|gate, _| gate.attempts()).is_empty());
     }
 
     #[tokio::test(start_paused = true)]

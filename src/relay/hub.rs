@@ -550,6 +550,10 @@ impl Hub {
     pub(super) fn peers(&self) -> usize {
         self.state.lock().peers.len()
     }
+
+    pub(super) fn rooms(&self) -> usize {
+        self.state.lock().rooms.len()
+    }
 }
 
 fn frames(messages: Vec<RelayMessage>) -> Bytes {

@@ -160,6 +160,12 @@ impl Relay {
         self.hub.peers()
     }
 
+    /// How many rooms there are.
+    #[must_use]
+    pub fn rooms(&self) -> usize {
+        self.hub.rooms()
+    }
+
     /// Stops accepting, gives every peer what is ready for it, and closes; then puts the rooms' files
     /// aside. Takes at most about two seconds, however slow the peers are, and two more for a slow disk.
     pub async fn stop(self) {
