@@ -66,6 +66,10 @@ pub struct Limits {
     /// Bytes that all rooms may take together, superseded commands included. Recent rooms have a limit of
     /// their own.
     pub rooms_bytes: u64,
+    /// The same for what was sent from one address, by those who are connected and those who were.
+    pub rooms_bytes_per_address: u64,
+    /// The same for what one peer has sent.
+    pub rooms_bytes_per_peer: u64,
     /// Seconds that a member may be more than `slow_bytes` behind its room before it is dropped; 0 lets it
     /// be, as it costs nothing but its place in the room.
     pub slow_seconds: u64,
@@ -103,6 +107,10 @@ impl Default for Limits {
             live_seconds: 30,
             room_bytes: 64 << 30,
             rooms_bytes: 256 << 30,
+            // Half of it: one address cannot take everybody's place.
+            rooms_bytes_per_address: 128 << 30,
+            // As much as one room: an artist alone can fill it.
+            rooms_bytes_per_peer: 64 << 30,
             slow_seconds: 0,
             slow_bytes: 256 << 20,
             unstored_bytes: 1 << 30,
@@ -175,6 +183,15 @@ impl Limits {
                 self.pending_bytes_per_address
             },
             of_all: self.pending_bytes_of_all,
+        }
+    }
+
+    /// What may be added to all rooms from there.
+    pub(super) fn rooms_bytes_of(&self, origin: Origin) -> u64 {
+        if self.spares(origin) {
+            u64::MAX
+        } else {
+            self.rooms_bytes_per_address
         }
     }
 

@@ -18,10 +18,12 @@
 //!   `attempts.rs`: who could not. `door.rs`: all three behind a lock; `entrance.rs`: from an accepted
 //!   connection to a peer; `controls.rs`: what the host can do.
 //! - `slow.rs`: members who are too far behind for too long. `pace.rs`: how often something may happen. `pending.rs`: how much may wait to be read.
+//!   `account.rs`: how much anybody may add to rooms.
 //!
 //! Lock order: hub, then outbox or door, then log or bulletin. The hot path, a room command, takes only
 //! the log's, and then the outboxes of those who rest.
 
+mod account;
 mod attempts;
 mod block;
 mod bulletin;

@@ -304,6 +304,14 @@ fn full_words(full: Full) -> String {
         Full::Rooms(bytes) => format!(
             "The server is full: it keeps {bytes} bytes of all rooms. Nothing more is taken in until rooms are closed."
         ),
+        Full::Address(bytes) => format!(
+            "Your address is full: the server keeps {bytes} bytes of rooms from one address. Nothing more is taken in \
+             from there until rooms with what you sent are closed."
+        ),
+        Full::Peer(bytes) => format!(
+            "You are full: the server keeps {bytes} bytes of rooms from one connection. Nothing more is taken in from \
+             you until rooms with what you sent are closed."
+        ),
         Full::Merged => {
             "The room has replaced too many edits for the server to remember. Nothing more is taken in: save it \
              to a file and make a new room of that."
