@@ -67,7 +67,10 @@ pub(super) struct Admission {
 }
 
 impl Hub {
-    pub(super) fn new(limits: Limits, guests: Guests, library: Option<Library>) -> Self {
+    pub(super) fn new(mut limits: Limits, guests: Guests, library: Option<Library>) -> Self {
+        if let Some(curbed) = limits.curb() {
+            tracing::warn!("{curbed}");
+        }
         Self {
             state: Mutex::default(),
             bulletin: Bulletin::new(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::guests::Origin;
 use super::log::Keep;
 use super::pending::PendingLimits;
+use crate::archive::COMMAND_BYTES;
 use crate::net::Patience;
 use crate::protocol::FrameLimits;
 
@@ -15,7 +16,7 @@ use crate::protocol::FrameLimits;
 #[serde(default)]
 pub struct Limits {
     /// Largest room command, in bytes: one mesh or texture is one. A larger one ends its sender's
-    /// connection.
+    /// connection. No more than [`COMMAND_BYTES`].
     pub command_bytes: u64,
     /// Largest message of any other kind, in bytes.
     pub control_bytes: u64,
@@ -138,6 +139,19 @@ pub(super) const TELL_EVERY: Duration = Duration::from_millis(100);
 pub(super) const DRAIN: Duration = Duration::from_secs(1);
 
 impl Limits {
+    /// Curbs what is more than this program can do. Gives a sentence about it, if there was any.
+    #[must_use = "people are to know"]
+    pub fn curb(&mut self) -> Option<String> {
+        let (asked, most) = (self.command_bytes, COMMAND_BYTES);
+        self.command_bytes = asked.min(most);
+        (asked > most).then(|| {
+            format!(
+                "`command_bytes` is {asked}, and the file of a room holds commands of {most} bytes at most, which is \
+                 used instead"
+            )
+        })
+    }
+
     /// What somebody's attributes may take while those of all others of its sort take `others`: what
     /// these leave, but always what an ordinary Blender needs, so that a few cannot take everybody's
     /// place.
