@@ -91,10 +91,11 @@ fn no_way(invite: &Invite, tried: &[(Target, NoAnswer)]) -> Failure {
     let whys: Vec<_> = tried.iter().map(|(_, why)| why.to_string()).collect();
     let session = Destination::Invite(invite.clone()).title();
     // The first way is the nearest, and what is wrong there tells the most.
-    let advice = tried.first().map_or(
-        "Ask your colleague for a new invite.",
-        |(_, why)| why.advice(),
-    );
+    let advice = tried
+        .first()
+        .map_or("Ask your colleague for a new invite.", |(_, why)| {
+            why.advice()
+        });
     Failure {
         what: format!("No way leads to {session}. {}", whys.join(" ")),
         advice: advice.to_owned(),

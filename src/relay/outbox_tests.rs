@@ -69,7 +69,7 @@ impl Scene {
 
     /// What the write loop would write now.
     fn left(&self) -> VecDeque<Bytes> {
-        let mut out = self.outbox.begun();
+        let mut out = self.outbox.begun().unwrap();
         while !matches!(self.outbox.take_commands(&mut out), Taken::Nothing) {}
         out
     }

@@ -351,7 +351,7 @@ async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
         // Mark the bells as seen, then look, then wait: what rings in between is not missed.
         news.mark_unchanged();
         let closing = outbox.is_closing();
-        let mut out = outbox.begun();
+        let mut out = outbox.begun()?;
         let gathered = delivery.gather(&mut out).await?;
         if !out.is_empty() {
             card.count_out(write_frames(io, &mut out, patience).await?);

@@ -13,3 +13,4 @@ mod discovery;
 #[allow(dead_code)]
 mod lab;
 mod mapping;
+mod pulled;
