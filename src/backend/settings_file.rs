@@ -34,6 +34,9 @@ pub(super) enum SettingsError {
     /// It makes no sense. It was set aside where that was possible.
     #[error("the settings file was not understood and was set aside as {}: {why}", aside.display())]
     Broken { aside: PathBuf, why: String },
+    /// It asks for more than there is.
+    #[error("in the settings file, under [relay]: {0}")]
+    TooMuch(String),
 }
 
 /// The settings file.
@@ -53,12 +56,15 @@ impl SettingsFile {
         }
     }
 
-    /// The settings, and what was wrong if they are the defaults because of that.
+    /// The settings, and what was wrong with the file if they are others than it says.
     pub(super) fn load(&self) -> (Settings, Option<SettingsError>) {
-        let (settings, error) = match self.read() {
+        let (mut settings, mut error) = match self.read() {
             Ok(settings) => (settings, None),
             Err(error) => (Settings::default(), Some(error)),
         };
+        if let Some(curbed) = settings.relay.curb() {
+            error = Some(SettingsError::TooMuch(curbed));
+        }
         let settings = tidy(settings);
         let unreadable = matches!(error, Some(SettingsError::Unreadable { .. }));
         *self.known.lock() = (!unreadable).then(|| settings.clone());
@@ -117,9 +123,9 @@ impl SettingsFile {
                 {
                     return Err(error);
                 }
-                SettingsError::Unreadable { .. } | SettingsError::Broken { .. } => {
-                    Settings::default()
-                }
+                SettingsError::Unreadable { .. }
+                | SettingsError::Broken { .. }
+                | SettingsError::TooMuch(_) => Settings::default(),
             },
         };
         let there = self.read().map_or_else(|_| base.clone(), tidy);
@@ -158,6 +164,7 @@ fn first() -> Settings {
 
 /// What a person may have written into the file by hand, within bounds.
 fn tidy(mut settings: Settings) -> Settings {
+    let _said = settings.relay.curb();
     if settings.name.trim().is_empty() {
         settings.name = user_name();
     }
@@ -334,7 +341,28 @@ mod tests {
     }
 
     #[test]
-    fn values_out_of_bounds_are_brought_back() {
+    fn a_command_that_no_file_can_hold_is_not_let_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.toml");
+        std::fs::write(&path, "[relay]\ncommand_bytes = 5000000000\n").unwrap();
+        let file = SettingsFile::new(folder.path());
+        let (settings, error) = file.load();
+        let most = crate::archive::COMMAND_BYTES;
+        assert_eq!(settings.relay.command_bytes, most);
+        let error = error.unwrap().to_string();
+        assert!(
+            error.contains("`command_bytes` is 5000000000") && error.contains(&most.to_string()),
+            "{error}"
+        );
+        file.save(&settings).unwrap();
+        assert!(file.load().1.is_none(), "said once");
+        let most = format!("[relay]\ncommand_bytes = {most}\n");
+        std::fs::write(&path, most).unwrap();
+        assert!(file.load().1.is_none());
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_curbed() {
         let place = WindowPlace {
             width: f32::NAN,
             height: 1.0,

@@ -19,4 +19,4 @@ pub use pulse::Pulse;
 pub use read::{FrameReader, Patience, ReadError, io_words};
 pub use target::{Target, TargetError, parse_port};
 pub use why::Why;
-pub use write::{MAX_SLICES, WriteError, advance, write_frames};
+pub use write::{DEAD_AFTER, FEEL_EVERY, MAX_SLICES, WriteError, advance, write_frames};

@@ -19,10 +19,10 @@ pub const MAX_SLICES: usize = 256;
 /// hold up somebody's small edit. Less at a time wakes the readers more often than the turns are worth.
 const TURN_BYTES: usize = 256 << 10;
 
-/// How often somebody who takes nothing is felt for.
-const FEEL_EVERY: Duration = Duration::from_secs(5);
+/// How often somebody who takes or confirms nothing is felt for.
+pub const FEEL_EVERY: Duration = Duration::from_secs(5);
 /// Somebody who answers nothing for so long is dead: together with the last feeling within 30 s.
-const DEAD_AFTER: Duration = Duration::from_secs(20);
+pub const DEAD_AFTER: Duration = Duration::from_secs(20);
 
 /// Why nothing more can be written.
 #[derive(Debug, Error)]

@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::PeerId;
+use super::account::{Bill, Budget};
 use super::block::{self, Block};
 use super::card::Card;
 use super::cold::ColdFile;
@@ -63,26 +64,6 @@ pub(super) struct Keep {
     pub(super) unstored_bytes: usize,
 }
 
-/// What all rooms of a relay may take together.
-#[derive(Debug)]
-pub(super) struct Budget {
-    bytes: u64,
-    used: AtomicU64,
-}
-
-impl Budget {
-    pub(super) fn new(bytes: u64) -> Arc<Self> {
-        Arc::new(Self {
-            bytes,
-            used: AtomicU64::new(0),
-        })
-    }
-
-    fn has_place(&self, bytes: u64) -> bool {
-        self.used.load(Ordering::Relaxed).saturating_add(bytes) <= self.bytes
-    }
-}
-
 /// What the room's attributes say of its history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Figures {
@@ -105,6 +86,10 @@ pub(super) enum Full {
     Room(u64),
     /// All rooms together are as large as they may be.
     Rooms(u64),
+    /// All peers of the sender's address have added as much to rooms as they may.
+    Address(u64),
+    /// The sender has added as much to rooms as it may.
+    Peer(u64),
     /// The journal cannot be written, and too much is in memory alone.
     Memory(u64),
     /// Too many commands were superseded one by one: each such place is remembered.
@@ -152,7 +137,6 @@ pub(super) struct Log {
     /// Rings when there is something to write down. One waiter, so a stored permit is enough.
     work: Notify,
     keep: Keep,
-    budget: Arc<Budget>,
 }
 
 /// How the journal does, as far as it is worth telling.
@@ -167,8 +151,8 @@ pub(super) enum JournalNews {
 #[derive(Debug, Default)]
 struct Inner {
     blocks: VecDeque<Block>,
-    /// Of the budget.
-    taken: u64,
+    /// Whose the bytes are that the room takes, superseded commands included.
+    bill: Bill,
     /// Of all blocks.
     memory_bytes: usize,
     /// Of blocks of ephemeral commands.
@@ -254,7 +238,7 @@ pub(super) struct ColdPlace {
 
 impl Log {
     /// A log in memory.
-    pub(super) fn new(keep: Keep, budget: Arc<Budget>) -> Self {
+    pub(super) fn new(keep: Keep) -> Self {
         Self {
             inner: Mutex::default(),
             head: watch::Sender::new(Seq::default()),
@@ -262,28 +246,26 @@ impl Log {
             figures_changed: AtomicBool::new(false),
             work: Notify::new(),
             keep,
-            budget,
         }
     }
 
     /// A log whose commands are shown only when they stand in a file.
-    pub(super) fn journaled(keep: Keep, budget: Arc<Budget>) -> Self {
-        let log = Self::new(keep, budget);
+    pub(super) fn journaled(keep: Keep) -> Self {
+        let log = Self::new(keep);
         log.inner.lock().mode = Mode::Journal;
         log
     }
 
     /// A log that goes on with its file.
-    pub(super) fn restored(keep: Keep, budget: Arc<Budget>, restored: Restored) -> Self {
-        let log = Self::journaled(keep, budget);
-        log.budget.used.fetch_add(restored.bytes, Ordering::Relaxed);
+    pub(super) fn restored(keep: Keep, budget: &Arc<Budget>, restored: Restored) -> Self {
+        let log = Self::journaled(keep);
         let mut inner = log.inner.lock();
         inner.next = restored.next;
         inner.published = restored.next;
         inner.stored = restored.next;
         inner.evicted = restored.next;
         inner.history = restored.history;
-        inner.taken = restored.bytes;
+        inner.bill = Bill::of_restored(budget, restored.bytes);
         inner.file = Some(Stored {
             file: restored.file,
             bytes: restored.bytes,
@@ -303,16 +285,16 @@ impl Log {
         let published = {
             let mut inner = self.inner.lock();
             inner.admit(self.keep, run.wire().len())?;
-            if !self.budget.has_place(run.wire().len() as u64) {
-                return Err(Full::Rooms(self.budget.bytes));
+            let parts: Vec<_> = block::parts(run).collect();
+            // What is only passed on stays nowhere.
+            let kept = parts.iter().filter(|(kept, _)| *kept);
+            let bytes = kept.map(|(_, run)| run.wire().len() as u64).sum();
+            if bytes > 0 {
+                sender.account.take(bytes)?;
+                inner.bill.add(&sender.account, bytes);
             }
             let arrived_millis = unix_millis();
-            for (kept, run) in block::parts(run) {
-                if kept {
-                    let bytes = run.wire().len() as u64;
-                    inner.taken += bytes;
-                    self.budget.used.fetch_add(bytes, Ordering::Relaxed);
-                }
+            for (kept, run) in parts {
                 let first = inner.next;
                 inner.push(Block {
                     first,
@@ -409,9 +391,12 @@ impl Log {
         self.work.notify_one();
     }
 
-    /// The room has ended: nothing is appended any more.
+    /// The room has ended: nothing is appended any more, and what it took is nobody's.
     pub(super) fn end(&self, fate: Fate) {
-        self.inner.lock().note(|notes| notes.ended = Some(fate));
+        let mut inner = self.inner.lock();
+        inner.note(|notes| notes.ended = Some(fate));
+        inner.bill = Bill::default();
+        drop(inner);
         self.work.notify_one();
     }
 
@@ -614,13 +599,6 @@ impl Log {
     /// Why the journal cannot be written, if it cannot.
     pub(super) fn trouble(&self) -> Option<String> {
         self.inner.lock().trouble.clone()
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        let taken = self.inner.get_mut().taken;
-        self.budget.used.fetch_sub(taken, Ordering::Relaxed);
     }
 }
 

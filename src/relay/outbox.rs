@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::ops::Range;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -14,7 +15,7 @@ use super::card::Card;
 use super::cold::Skip;
 use super::log::{Lag, Listener, Log, More, Read, Seq};
 use super::pending::Pending;
-use crate::net::{Line, MAX_SLICES, advance};
+use crate::net::{Line, MAX_SLICES, Pulse, WriteError, advance};
 use crate::protocol::RelayMessage;
 
 /// Somebody who leaves still gets what is left of the room if it is at most this much, so that the
@@ -225,6 +226,8 @@ struct State {
     resting: Option<Line>,
     /// What was to be written in its place and did not fit.
     begun: VecDeque<Bytes>,
+    /// It answers nothing any more.
+    dead: bool,
 }
 
 impl State {
@@ -298,6 +301,7 @@ impl Outbox {
                 closing: false,
                 resting: None,
                 begun: VecDeque::new(),
+                dead: false,
             }),
             bell: Notify::new(),
         })
@@ -314,8 +318,27 @@ impl Outbox {
     }
 
     /// What was begun while the write loop rested, which goes first.
-    pub(super) fn begun(&self) -> VecDeque<Bytes> {
-        std::mem::take(&mut self.state.lock().begun)
+    ///
+    /// # Errors
+    /// When the peer was [found](Self::feel) to be dead.
+    pub(super) fn begun(&self) -> Result<VecDeque<Bytes>, WriteError> {
+        let mut state = self.state.lock();
+        if state.dead {
+            return Err(WriteError::Dead);
+        }
+        Ok(std::mem::take(&mut state.begun))
+    }
+
+    /// Feels for a peer whose write loop rests, as all was written: that is not to say that it has come.
+    /// Who has confirmed nothing for so long is dead.
+    pub(super) fn feel(&self, patience: Duration) {
+        let mut state = self.state.lock();
+        let resting = state.resting.as_ref();
+        if resting.is_some_and(|line| line.is_dead(patience)) {
+            state.dead = true;
+            drop(state);
+            self.bell.notify_one();
+        }
     }
 
     /// Puts an answer in.

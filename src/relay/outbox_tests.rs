@@ -8,7 +8,8 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::protocol::{Frame, Kind, Run};
-use crate::relay::log::{Budget, Keep};
+use crate::relay::account::Account;
+use crate::relay::log::Keep;
 use crate::relay::pending::PendingLimits;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -34,14 +35,14 @@ impl Scene {
             room_bytes: 1 << 30,
             unstored_bytes: 1 << 30,
         };
-        let log = Arc::new(Log::new(keep, Budget::new(u64::MAX)));
+        let log = Arc::new(Log::new(keep));
         let limits = PendingLimits {
             of_one: usize::MAX,
             of_address: usize::MAX,
             of_all: usize::MAX,
         };
         let pending = Pending::new(limits, Arc::default(), Arc::default());
-        let card = Arc::new(Card::new(PeerId(1), "10.0.0.1:1".to_owned()));
+        let card = card(1);
         let outbox = Outbox::new(pending, card);
         outbox.enter(Member::making(PeerId(1), "Shot 12", Arc::clone(&log)));
         // Entering rings: the write loop looks once, and rests then.
@@ -63,13 +64,12 @@ impl Scene {
         payload[..4].copy_from_slice(&self.sent.to_le_bytes());
         self.sent += 1;
         let run = Run::from_wire(Frame::new(Kind(140), &payload).into_wire()).unwrap();
-        let sender = Arc::new(Card::new(PeerId(2), "10.0.0.1:2".to_owned()));
-        self.log.append(&sender, run, Instant::now()).unwrap();
+        self.log.append(&card(2), run, Instant::now()).unwrap();
     }
 
     /// What the write loop would write now.
     fn left(&self) -> VecDeque<Bytes> {
-        let mut out = self.outbox.begun();
+        let mut out = self.outbox.begun().unwrap();
         while !matches!(self.outbox.take_commands(&mut out), Taken::Nothing) {}
         out
     }
@@ -80,6 +80,11 @@ impl Scene {
         timeout(LONG, read).await.unwrap().unwrap();
         got
     }
+}
+
+fn card(id: u64) -> Arc<Card> {
+    let card = Card::new(PeerId(id), format!("10.0.0.1:{id}"), Account::boundless());
+    Arc::new(card)
 }
 
 /// A new connection says only after a moment that it takes something.

@@ -304,6 +304,14 @@ fn full_words(full: Full) -> String {
         Full::Rooms(bytes) => format!(
             "The server is full: it keeps {bytes} bytes of all rooms. Nothing more is taken in until rooms are closed."
         ),
+        Full::Address(bytes) => format!(
+            "Your address is full: the server keeps {bytes} bytes of rooms from one address. Nothing more is taken in \
+             from there until rooms with what you sent are closed."
+        ),
+        Full::Peer(bytes) => format!(
+            "You are full: the server keeps {bytes} bytes of rooms from one connection. Nothing more is taken in from \
+             you until rooms with what you sent are closed."
+        ),
         Full::Merged => {
             "The room has replaced too many edits for the server to remember. Nothing more is taken in: save it \
              to a file and make a new room of that."
@@ -343,7 +351,7 @@ async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
         // Mark the bells as seen, then look, then wait: what rings in between is not missed.
         news.mark_unchanged();
         let closing = outbox.is_closing();
-        let mut out = outbox.begun();
+        let mut out = outbox.begun()?;
         let gathered = delivery.gather(&mut out).await?;
         if !out.is_empty() {
             card.count_out(write_frames(io, &mut out, patience).await?);

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::entrance;
+use super::feel;
 use super::guests::Guests;
 use super::hub::Hub;
 use super::library::{Library, Progress, Revived};
@@ -114,6 +115,7 @@ impl Bound {
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let address = self.address;
         tasks.spawn(tell(Arc::clone(&hub), shutdown.clone()));
+        tasks.spawn(feel::watch(Arc::clone(&hub), shutdown.clone()));
         if hub.limits().slow_seconds > 0 {
             tasks.spawn(slow::watch(Arc::clone(&hub), shutdown.clone()));
         }

@@ -14,3 +14,4 @@ mod doctor;
 #[allow(dead_code)]
 mod lab;
 mod mapping;
+mod pulled;
