@@ -64,6 +64,7 @@ struct Window {
 
 /// Tells the program to leave this machine's networks alone, unless it has settings already.
 fn stay_alone(folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
     let settings = folder.join("settings.toml");
     if !settings.exists() {
         std::fs::write(settings, "announce = false\ndiscover = false\n").unwrap();
