@@ -45,10 +45,18 @@ use crate::protocol::{Frame, FrameLimits, HEADER_BYTES};
 /// Longest text of a room's attributes, in bytes. A relay of ours refuses to keep so many.
 pub const ATTRIBUTES_BYTES: usize = 16 << 20;
 
+/// Largest command that a room's file can hold, in bytes, header not counted: what fits a record together
+/// with what says who sent it.
+pub const COMMAND_BYTES: u64 = {
+    let (copy, journal) = (mixdesk::METADATA_BYTES, journal::BESIDE_FRAMES_BYTES);
+    let beside = if copy > journal { copy } else { journal };
+    u32::MAX as u64 - (HEADER_BYTES + beside) as u64
+};
+
 /// Largest frames in a file. Unlike on the wire this protects nobody, since memory follows what the
-/// file really holds; it is what fits a record together with its metadata.
+/// file really holds.
 const FRAME_LIMITS: FrameLimits = FrameLimits {
-    command_bytes: u32::MAX as u64 - (HEADER_BYTES + mixdesk::METADATA_BYTES) as u64,
+    command_bytes: COMMAND_BYTES,
     control_bytes: FrameLimits::DEFAULT.control_bytes,
 };
 

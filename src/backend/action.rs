@@ -54,6 +54,23 @@ pub enum Action {
     SetTheme(Theme),
     /// Remember where the window is.
     PlaceWindow(WindowPlace),
+    /// Ask the router to let people from the internet connect while we host, or take that back.
+    SetInternet(bool),
+    /// Announce the sessions that we host on this network, or do not.
+    SetAnnounce(bool),
+    /// Choose what the sessions that we host are called; `None` for the name of whoever hosts.
+    SetSessionName(Option<String>),
+    /// Ask a server on the internet how it sees this network's address.
+    FindPublicAddress,
+    /// Connect to a session announced on this network, by its [`id`](super::NearbyHost::id).
+    ConnectNearby(String),
+    /// Check the connection to a host, as `host` or `host:port`; without one, whether colleagues can reach
+    /// this computer.
+    RunDoctor(Option<String>),
+    /// Stop the check under way; what it found stays.
+    StopDoctor,
+    /// Put away what the check has found, and stop it if it still runs.
+    CloseDoctor,
     /// Take back the failure shown.
     DismissFailure,
     /// Show the log files in the system's file browser.

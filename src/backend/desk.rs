@@ -9,34 +9,33 @@ use tokio::task::{JoinHandle, JoinSet, block_in_place};
 use tokio::time::Instant;
 
 use super::action::{Action, Notice};
+use super::around;
 use super::compose;
+use super::doctor::{Finding, HostExam, examine_guest, examine_host};
+use super::examination::Examination;
 use super::handle::Remote;
 use super::hosted::{Hosted, Turn};
+use super::link::{Happened, Link, QUICK};
 use super::logging::LogTail;
-use super::opening::{Opened, open, session_failure};
-use super::settings::{DEFAULT_PORT, MAX_NAME_CHARS, RECENT_HOSTS, Settings};
-use super::settings_file::SettingsFile;
-use super::transfer::{self, Ends};
-use super::view::{
-    Address, BlenderProgram, BringingBack, Failure, Level, Membership, RoomState, Share, Status,
-    Transfer, View,
+use super::opening::{Destination, open, session_failure};
+use super::programs::{follow_blender, open_folder};
+use super::settings::{
+    DEFAULT_PORT, MAX_NAME_CHARS, MAX_SESSION_BYTES, RECENT_HOSTS, Settings, short,
 };
+use super::settings_file::SettingsFile;
+use super::surroundings::Surroundings;
+use super::transfer::{self, Ends};
+use super::view::{BlenderProgram, Failure, Level, Membership, RoomState, Status, Transfer, View};
 use crate::blender::{self, Installation};
-use crate::net::{Target, TargetError};
-use crate::reach;
+use crate::net::Target;
+use crate::reach::{Announcement, Typed, TypedError, understand};
 use crate::relay::Progress;
-use crate::session::{Command, Event, Identity, Phase, Session, Snapshot};
+use crate::session::{Command, Event, Identity, Phase, Snapshot};
 
-/// How often this computer's addresses are looked up again while they are shown.
-const ADDRESSES_EVERY: Duration = Duration::from_secs(5);
 /// How long after a change the settings are written, so that typing does not write each letter.
 const SAVE_AFTER: Duration = Duration::from_millis(400);
 /// How often new log lines reach the window at most.
 const LOG_EVERY: Duration = Duration::from_millis(250);
-/// Bringing back rooms that takes no longer than this is not shown.
-const QUICK: Duration = Duration::from_millis(300);
-/// How often it is shown how far that is.
-const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 /// News from the tasks of the desk that may wait.
 const NEWS_WAITING: usize = 64;
 
@@ -48,35 +47,12 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 pub(super) enum News {
     /// The Blenders of this computer were looked for.
     Blenders(Vec<Installation>),
-    /// The addresses of this computer.
-    Addresses(Vec<reach::Address>),
     /// Something to show for a moment.
     Notice(Notice),
     /// Something that did not work.
     Failure(Failure),
     /// How far a save or restore is; `None` when it has ended.
     Transfer(Option<Transfer>),
-}
-
-/// The connection as far as the desk is concerned.
-#[derive(Debug)]
-enum Link {
-    Offline,
-    Opening {
-        target: Target,
-        task: JoinHandle<Result<Opened, Failure>>,
-        /// How far bringing back rooms is. Without this end of it that stops.
-        progress: watch::Receiver<Progress>,
-        began: std::time::Instant,
-        /// When it may be shown next.
-        show_at: Instant,
-    },
-    Open {
-        target: Target,
-        found_here: bool,
-        greeted: bool,
-        session: Session,
-    },
 }
 
 pub(super) struct Desk {
@@ -87,6 +63,11 @@ pub(super) struct Desk {
     view: View,
     link: Link,
     hosted: Option<Hosted>,
+    surroundings: Surroundings,
+    /// Invites that other starts of this program hand over.
+    invites: mpsc::Receiver<String>,
+    /// What the check of the connection finds, while it runs.
+    findings: Option<mpsc::Receiver<Finding>>,
     /// Relays that are being stopped, and other work that must end before the program does.
     ending: JoinSet<()>,
     news_in: mpsc::Sender<News>,
@@ -98,7 +79,6 @@ pub(super) struct Desk {
     /// A notice waits that the window has not been woken for.
     noticed: bool,
     save_at: Option<Instant>,
-    addresses_at: Option<Instant>,
     log_at: Option<Instant>,
 }
 
@@ -112,6 +92,9 @@ pub(super) struct Place {
     pub(super) blender_folder: PathBuf,
     /// Where the rooms that we host are kept, unless the settings say another folder.
     pub(super) rooms_folder: PathBuf,
+    pub(super) surroundings: Surroundings,
+    /// Invites that other starts of this program hand over.
+    pub(super) invites: mpsc::Receiver<String>,
     /// Something to tell at the start.
     pub(super) notice: Option<Notice>,
 }
@@ -136,6 +119,9 @@ impl Desk {
             view,
             link: Link::Offline,
             hosted: None,
+            surroundings: place.surroundings,
+            invites: place.invites,
+            findings: None,
             ending: JoinSet::new(),
             news_in,
             news,
@@ -145,7 +131,6 @@ impl Desk {
             rooms_folder: place.rooms_folder,
             noticed: false,
             save_at: None,
-            addresses_at: None,
             log_at: Some(Instant::now()),
         }
     }
@@ -168,7 +153,9 @@ impl Desk {
                 happened = self.link.next() => self.follow(happened),
                 turn = next_turn(&mut self.hosted) => self.look_after(turn),
                 () = at(self.save_at) => self.save(),
-                () = at(self.addresses_at) => self.look_for_addresses(),
+                () = self.surroundings.changed() => {}
+                Some(invite) = self.invites.recv() => self.invited(&invite),
+                finding = next_finding(&mut self.findings) => self.found(finding),
                 _ = log_bell.changed(), if self.log_at.is_none() => {
                     self.log_at = Some(Instant::now() + LOG_EVERY);
                     continue;
@@ -196,6 +183,7 @@ impl Desk {
         }
         self.disconnect();
         while self.ending.join_next().await.is_some() {}
+        self.surroundings.leave().await;
         self.view.quitting = true;
         self.publish();
         tracing::info!("ended");
@@ -203,6 +191,7 @@ impl Desk {
 
     /// Shows what is, if it is not what is shown.
     fn publish(&mut self) {
+        self.look_around();
         let changed = self.remote.view.send_if_modified(|shown| {
             let changed = **shown != self.view;
             if changed {
@@ -212,6 +201,19 @@ impl Desk {
         });
         if changed || std::mem::take(&mut self.noticed) {
             (self.wake)();
+        }
+    }
+
+    /// Shows what is around, and lets others know what is here.
+    fn look_around(&mut self) {
+        self.view.nearby = around::nearby(&self.surroundings);
+        self.view.share = None;
+        if let Some(hosted) = &self.hosted {
+            let session = self.view.settings.session();
+            self.view.share = Some(around::share(&self.surroundings, session, hosted.port()));
+            let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+            let (rooms, people) = (count(self.view.rooms.len()), count(self.view.people));
+            self.surroundings.tell(rooms, people, hosted.asks());
         }
     }
 
@@ -264,8 +266,32 @@ impl Desk {
                 self.view.settings.window = Some(place);
                 self.save_soon();
             }
+            Action::SetInternet(internet) => {
+                self.view.settings.internet = internet;
+                self.show_as_set();
+            }
+            Action::SetAnnounce(announce) => {
+                self.view.settings.announce = announce;
+                self.show_as_set();
+            }
+            Action::SetSessionName(name) => {
+                let name = name.map(|name| short(&name, MAX_SESSION_BYTES).to_owned());
+                self.view.settings.session_name = name.filter(|name| !name.is_empty());
+                self.show_as_set();
+            }
+            Action::ConnectNearby(id) => self.connect_nearby(&id),
+            Action::RunDoctor(host) => self.examine(host),
+            Action::StopDoctor => self.found(None),
+            Action::CloseDoctor => {
+                self.found(None);
+                self.view.doctor = None;
+            }
             Action::DismissFailure => self.view.failure = None,
             Action::OpenLogFolder => self.open_log_folder(),
+            Action::FindPublicAddress => {
+                let servers = &self.view.settings.stun_servers;
+                self.surroundings.find_public(servers);
+            }
             Action::Quit => {}
         }
     }
@@ -307,34 +333,122 @@ impl Desk {
     fn connect(&mut self, host: &str, port: u16) {
         self.disconnect();
         self.view.failure = None;
-        let target = match Target::parse(host, port) {
-            Ok(target) => target,
-            Err(error) => return self.fail(target_failure(error)),
+        let destination = match understand(host, port) {
+            Ok(Typed::Target(target)) => {
+                self.view.settings.host.clone_from(&target.host);
+                self.view.settings.port = target.port;
+                self.save_soon();
+                Destination::Target(target)
+            }
+            Ok(Typed::Invite(invite)) => Destination::Invite(invite),
+            Err(error) => return self.fail(host_failure(error)),
         };
-        self.view.settings.host = host.trim().to_owned();
-        self.view.settings.port = port;
-        self.save_soon();
-        tracing::info!(%target, "connecting");
-        self.view.status = Status::Connecting {
-            target: target.to_string(),
-        };
+        let target = destination.title();
+        tracing::info!(target, "connecting");
+        self.view.status = Status::Connecting { target };
         // The port of a relay that is being stopped is free only when that is done.
         let mut ending = std::mem::take(&mut self.ending);
         let identity = self.identity();
         let hosting = self.view.settings.hosting(Some(&self.rooms_folder));
-        let opening = target.clone();
         let (progress_in, progress) = watch::channel(Progress::default());
         let task = tokio::spawn(async move {
             while ending.join_next().await.is_some() {}
-            open(opening, identity, hosting, &progress_in).await
+            open(destination, identity, hosting, &progress_in).await
         });
         self.link = Link::Opening {
-            target,
             task,
             progress,
             began: std::time::Instant::now(),
             show_at: Instant::now() + QUICK,
         };
+    }
+
+    /// Keeps settings about how we show, and does what they say.
+    fn show_as_set(&mut self) {
+        self.save_soon();
+        self.surroundings.follow(&self.view.settings);
+    }
+
+    /// Checks the connection to a host, or whether this computer can be reached.
+    fn examine(&mut self, host: Option<String>) {
+        let understood = host
+            .as_deref()
+            .map(|host| understand(host, self.view.settings.port));
+        let target = match understood {
+            None => None,
+            Some(Ok(Typed::Target(target))) => Some(target),
+            // The nearest way is what is worth knowing of.
+            Some(Ok(Typed::Invite(invite))) => invite.targets().into_iter().next(),
+            Some(Err(error)) => return self.fail(host_failure(error)),
+        };
+        // What is on this computer is looked at from the host's side.
+        let target = target.filter(|target| !target.is_local());
+        self.view.doctor = Some(Examination {
+            of: host,
+            findings: Vec::new(),
+            running: true,
+        });
+        self.findings = Some(match target {
+            Some(target) => examine_guest(target),
+            None => examine_host(HostExam {
+                port: self
+                    .hosted
+                    .as_ref()
+                    .map_or(self.view.settings.port, Hosted::port),
+                starts_relay: self.hosted.is_none(),
+                mapping: self.surroundings.mapping(),
+            }),
+        });
+    }
+
+    /// Takes in what the check has found; `None` ends it.
+    fn found(&mut self, finding: Option<Finding>) {
+        if finding.is_none() {
+            self.findings = None;
+        }
+        if let Some(doctor) = &mut self.view.doctor {
+            doctor.running = finding.is_some();
+            doctor.findings.extend(finding.map(around::finding));
+        }
+    }
+
+    /// Follows an invite that was opened elsewhere, where nothing is lost by that.
+    fn invited(&mut self, invite: &str) {
+        self.view.attention += 1;
+        match &self.link {
+            Link::Offline => self.connect(invite, DEFAULT_PORT),
+            Link::Opening { .. } | Link::Open { .. } => {
+                let what = match understand(invite, DEFAULT_PORT) {
+                    Ok(Typed::Invite(invite)) => format!(
+                        "You opened an invite to {}, and this window is connected already.",
+                        Destination::Invite(invite).title()
+                    ),
+                    Ok(Typed::Target(_)) => return,
+                    Err(error) => return self.fail(host_failure(error)),
+                };
+                let way_out = if self.hosted.is_some() {
+                    "Press Stop hosting"
+                } else {
+                    "Press Disconnect"
+                };
+                self.fail(Failure {
+                    what,
+                    advice: format!("{way_out}, then open the invite again."),
+                });
+            }
+        }
+    }
+
+    /// Connects to a session announced on this network, if it still is.
+    fn connect_nearby(&mut self, id: &str) {
+        let found = self.view.nearby.hosts.iter().find(|host| host.id == id);
+        match found.map(|host| host.address.clone()) {
+            Some(address) => self.connect(&address, DEFAULT_PORT),
+            None => self.fail(Failure {
+                what: "This session is no longer announced on this network.".to_owned(),
+                advice: "Ask your colleague whether it has ended, or type the address.".to_owned(),
+            }),
+        }
     }
 
     fn disconnect(&mut self) {
@@ -364,7 +478,8 @@ impl Desk {
             }
         }
         self.view.status = Status::Offline;
-        self.view.share = None;
+        self.surroundings.hide();
+        self.view.attempts.clear();
         self.view.rooms.clear();
         self.view.people = 0;
         self.view.membership = Membership::Out;
@@ -372,21 +487,25 @@ impl Desk {
         self.view.keeps_rooms = false;
         self.view.recent_rooms.clear();
         self.view.trouble = None;
-        self.addresses_at = None;
     }
 
     /// Takes in what happened on the link.
     fn follow(&mut self, happened: Happened) {
         match happened {
             Happened::Opened(Ok(opened)) => {
-                let Link::Opening { target, .. } = std::mem::replace(&mut self.link, Link::Offline)
-                else {
-                    return;
-                };
                 self.view.bringing_back = None;
                 self.hosted = opened.relay.map(Hosted::new);
                 if let Some(hosted) = &self.hosted {
                     hosted.show(&mut self.view);
+                    let announcement = Announcement {
+                        name: self.view.settings.session(),
+                        port: hosted.port(),
+                        rooms: 0,
+                        people: 0,
+                        asks: hosted.asks(),
+                        version: env!("CARGO_PKG_VERSION").to_owned(),
+                    };
+                    self.surroundings.host(announcement, &self.view.settings);
                     let (notice, failure) = hosted.brought_back();
                     if let Some(Notice { level, text }) = notice {
                         self.notice(level, text);
@@ -394,11 +513,14 @@ impl Desk {
                     if let Some(failure) = failure {
                         self.fail(failure);
                     }
-                    self.look_for_addresses();
+                }
+                if self.view.settings.host.is_empty() || opened.room.is_some() {
+                    self.view.settings.host.clone_from(&opened.target.host);
                 }
                 self.link = Link::Open {
-                    target,
+                    target: opened.target,
                     found_here: opened.found_here,
+                    room: opened.room,
                     greeted: false,
                     session: opened.session,
                 };
@@ -429,6 +551,7 @@ impl Desk {
             target,
             found_here,
             greeted,
+            room,
             ..
         } = &mut self.link
         else {
@@ -440,6 +563,7 @@ impl Desk {
             Phase::Failed(why) => {
                 // It may look through all programs for the one that holds the port.
                 let failure = block_in_place(|| session_failure(why, found_here));
+                self.surroundings.look_again();
                 self.disconnect();
                 return self.fail(failure);
             }
@@ -464,6 +588,9 @@ impl Desk {
             }
             Phase::Online => {
                 let first = !std::mem::replace(greeted, true);
+                if let Some(room) = room.take() {
+                    self.ask(Command::Join(room));
+                }
                 self.view.status = match &self.hosted {
                     Some(hosted) => Status::Hosting {
                         port: hosted.port(),
@@ -576,27 +703,7 @@ impl Desk {
                     ),
                 });
             }
-            News::Addresses(addresses) => {
-                let Some(hosted) = &self.hosted else { return };
-                let addresses = addresses.into_iter().map(|address| Address {
-                    ip: address.ip,
-                    label: address.kind.label(),
-                    for_colleagues: address.kind.for_colleagues(),
-                });
-                self.view.share = Some(Share {
-                    port: hosted.port(),
-                    addresses: addresses.collect(),
-                });
-            }
         }
-    }
-
-    fn look_for_addresses(&mut self) {
-        self.addresses_at = self
-            .hosted
-            .as_ref()
-            .map(|_| Instant::now() + ADDRESSES_EVERY);
-        self.tell_later(|| News::Addresses(reach::addresses()));
     }
 
     fn look_for_blender(&self) {
@@ -705,70 +812,18 @@ impl Desk {
     }
 }
 
-/// Something that happened on the link.
-enum Happened {
-    Opened(Result<Opened, Failure>),
-    BringsBack(BringingBack),
-    Changed(Arc<Snapshot>),
-    Event(Event),
-    Ended,
-}
-
-impl Link {
-    /// Waits for what happens next; for ever while offline. Cancel safe.
-    async fn next(&mut self) -> Happened {
-        match self {
-            Self::Offline => std::future::pending().await,
-            Self::Opening {
-                task,
-                progress,
-                began,
-                show_at,
-                ..
-            } => {
-                let further = async {
-                    tokio::time::sleep_until(*show_at).await;
-                    progress.changed().await
-                };
-                tokio::select! {
-                    biased;
-                    opened = task => match opened {
-                        Ok(opened) => Happened::Opened(opened),
-                        Err(error) => {
-                            tracing::error!("connecting ended badly: {error}");
-                            Happened::Ended
-                        }
-                    },
-                    Ok(()) = further => {
-                        *show_at = Instant::now() + PROGRESS_EVERY;
-                        let Progress { done, total } = *progress.borrow_and_update();
-                        Happened::BringsBack(BringingBack {
-                            done_bytes: done,
-                            total_bytes: total,
-                            since: *began,
-                        })
-                    }
-                }
-            }
-            Self::Open { session, .. } => {
-                let (snapshot, events): (&mut watch::Receiver<_>, _) = session.parts();
-                tokio::select! {
-                    biased;
-                    changed = snapshot.changed() => match changed {
-                        Ok(()) => Happened::Changed(Arc::clone(&snapshot.borrow_and_update())),
-                        Err(_) => Happened::Ended,
-                    },
-                    Some(event) = events.recv() => Happened::Event(event),
-                }
-            }
-        }
-    }
-}
-
 /// What is to be done next for our own relay; nothing, without one.
 async fn next_turn(hosted: &mut Option<Hosted>) -> Turn {
     match hosted {
         Some(hosted) => hosted.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the check of the connection finds next, `None` at its end; nothing, without one.
+async fn next_finding(findings: &mut Option<mpsc::Receiver<Finding>>) -> Option<Finding> {
+    match findings {
+        Some(findings) => findings.recv().await,
         None => std::future::pending().await,
     }
 }
@@ -788,75 +843,10 @@ fn not_connected() -> Failure {
     }
 }
 
-fn target_failure(error: TargetError) -> Failure {
+fn host_failure(error: TypedError) -> Failure {
     Failure {
         what: format!("{error}."),
         advice: "Type what your colleague sent you, such as 192.168.0.48 or 192.168.0.48:12800."
             .to_owned(),
     }
-}
-
-/// Starts Blender and passes on what it tells on its way into the room.
-async fn follow_blender(
-    installation: Installation,
-    launch: blender::Launch,
-    folder: PathBuf,
-    news: mpsc::Sender<News>,
-) {
-    let tell = async |told| {
-        // When the desk has gone, nobody needs to know.
-        let _told = news.send(told).await;
-    };
-    let notice = |text| {
-        News::Notice(Notice {
-            level: Level::Info,
-            text,
-        })
-    };
-    let room = launch.room.clone();
-    let mut running = match blender::start(&installation, &launch, &folder).await {
-        Ok(running) => running,
-        Err(error) => {
-            let advice = format!("Start Blender yourself and join “{room}” in its Mixer panel.");
-            return tell(News::Failure(Failure {
-                what: error.to_string(),
-                advice,
-            }))
-            .await;
-        }
-    };
-    tell(notice(format!(
-        "Blender is starting and joins “{room}” by itself."
-    )))
-    .await;
-    while let Some(state) = running.next_state().await {
-        tracing::info!("Blender: {}", state.sentence());
-        match &state {
-            blender::State::Failed(failure) => {
-                let advice = failure.advice().to_owned();
-                tell(News::Failure(Failure {
-                    what: failure.what(),
-                    advice,
-                }))
-                .await;
-            }
-            blender::State::Joined(_) => tell(notice(state.sentence())).await,
-            _ => {}
-        }
-    }
-}
-
-/// Shows a folder in the system's file browser.
-fn open_folder(folder: &std::path::Path) -> std::io::Result<()> {
-    let program = if cfg!(windows) {
-        "explorer"
-    } else if cfg!(target_os = "macos") {
-        "open"
-    } else {
-        "xdg-open"
-    };
-    let mut child = tokio::process::Command::new(program).arg(folder).spawn()?;
-    // Waited for, so that nothing is left of it.
-    tokio::spawn(async move { child.wait().await });
-    Ok(())
 }

@@ -9,11 +9,14 @@ use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
 use super::action::Notice;
+use super::reaching::Attempt;
 use super::view::{Failure, Flow, Level, RecentRoom, View};
-use crate::relay::{Directory, Recent, RecentRooms, Relay};
+use crate::relay::{self, Directory, Recent, RecentRooms, Relay};
 
 /// How often the relay's figures are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// What happens at the door within this time is shown together.
+const GATHER: Duration = Duration::from_millis(50);
 /// As many rooms are named in a sentence; of the others their number is told.
 const NAMED: usize = 5;
 
@@ -26,6 +29,11 @@ pub(super) struct Hosted {
     shelf: RecentRooms,
     /// Rings when a room has come to the recent ones or left them; `None` when rooms are not kept.
     bell: Option<watch::Receiver<()>>,
+    /// Rings when somebody could not get in.
+    guests_bell: watch::Receiver<u64>,
+    /// When those are looked at: what comes together is shown together.
+    guests_at: Option<Instant>,
+    attempts: Vec<Attempt>,
     /// One at a time, so that the last answer is the newest.
     listing: Option<JoinHandle<Vec<Recent>>>,
     recent: Vec<RecentRoom>,
@@ -39,6 +47,10 @@ pub(super) struct Hosted {
 pub(super) enum Turn {
     /// Its figures are to be looked at.
     Look,
+    /// Somebody may not have got in.
+    Guests,
+    /// Who did not is to be looked at.
+    Attempts,
     /// The recent rooms may be others.
     List,
     /// Those are the recent rooms.
@@ -82,6 +94,9 @@ impl Hosted {
             look_at: Instant::now() + LOOK_EVERY,
             figures: Figures::default(),
             bell: shelf.bell(),
+            guests_bell: relay.guests_bell(),
+            guests_at: None,
+            attempts: Vec::new(),
             shelf,
             listing: None,
             recent: Vec::new(),
@@ -92,6 +107,11 @@ impl Hosted {
         hosted.look();
         hosted.list();
         hosted
+    }
+
+    /// Whether somebody new has to wait until the host lets them in.
+    pub(super) fn asks(&self) -> bool {
+        self.relay.guests().ask
     }
 
     /// Where it listens.
@@ -144,6 +164,13 @@ impl Hosted {
                 _ => std::future::pending().await,
             }
         };
+        let guests_at = self.guests_at;
+        let guests = async {
+            match guests_at {
+                Some(then) => sleep_until(then).await,
+                None => std::future::pending().await,
+            }
+        };
         let listed = async {
             match &mut self.listing {
                 Some(listing) => listing.await,
@@ -159,6 +186,8 @@ impl Hosted {
                 }))
             }
             Ok(()) = rung => Turn::List,
+            Ok(()) = self.guests_bell.changed(), if self.guests_at.is_none() => Turn::Guests,
+            () = guests => Turn::Attempts,
             Some(Ok(done)) = self.tasks.join_next() => Turn::Done(done),
             () = sleep_until(self.look_at) => Turn::Look,
         }
@@ -168,6 +197,12 @@ impl Hosted {
     pub(super) fn take(&mut self, turn: Turn) -> Option<Result<Notice, Failure>> {
         match turn {
             Turn::Look => return self.look().map(Ok),
+            Turn::Guests => self.guests_at = Some(Instant::now() + GATHER),
+            Turn::Attempts => {
+                self.guests_at = None;
+                let attempts = self.relay.attempts();
+                self.attempts = attempts.iter().rev().map(attempt).collect();
+            }
             Turn::List => self.list(),
             Turn::Listed(list) => {
                 self.recent = list.into_iter().map(recent_room).collect();
@@ -190,6 +225,7 @@ impl Hosted {
                 person.flow = self.figures.people.get(&person.id).copied();
             }
         }
+        view.attempts.clone_from(&self.attempts);
         view.keeps_rooms = self.bell.is_some();
         view.trouble.clone_from(&self.figures.trouble);
         let is_back = |room: &&RecentRoom| self.reopening.iter().all(|back| back.id != room.id);
@@ -343,6 +379,15 @@ fn recent_room(recent: Recent) -> RecentRoom {
         size_bytes: recent.bytes,
         ended: recent.ended,
         reopening: false,
+    }
+}
+
+fn attempt(attempt: &relay::Attempt) -> Attempt {
+    Attempt {
+        address: attempt.address.to_string(),
+        why: attempt.why.to_string(),
+        at: attempt.at,
+        times: attempt.count,
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::task::block_in_place;
 use super::settings::Hosting;
 use super::view::Failure;
 use crate::net::{Bind, Target, TargetError, connect, parse_port};
+use crate::reach::{Invite, NoAnswer, first_that_answers};
 use crate::relay::{Progress, Relay, RelayError, bind};
 use crate::session::{Config, Identity, Session, Why};
 
@@ -16,12 +17,40 @@ use crate::session::{Config, Identity, Session, Why};
 const PROBE_PATIENCE: Duration = Duration::from_millis(300);
 /// How long it may take when something does hold the port.
 const LOCAL_PATIENCE: Duration = Duration::from_secs(2);
+/// How long each way of an invite may take. They are tried side by side.
+const WAY_PATIENCE: Duration = Duration::from_secs(5);
 /// Our own relay needs no mercy: a session to it that was lost is there again within a second.
 const OWN_WAIT: Duration = Duration::from_secs(1);
+
+/// What is connected to.
+#[derive(Clone, Debug)]
+pub(super) enum Destination {
+    /// A host; a local one is hosted by us where nobody does.
+    Target(Target),
+    /// The first host that answers of those in an invite, and perhaps a room there.
+    Invite(Invite),
+}
+
+impl Destination {
+    /// What it is called while it is reached for.
+    pub(super) fn title(&self) -> String {
+        match self {
+            Self::Target(target) => target.to_string(),
+            Self::Invite(Invite { session, .. }) if session.is_empty() => {
+                "the session of an invite".to_owned()
+            }
+            Self::Invite(Invite { session, .. }) => format!("“{session}”"),
+        }
+    }
+}
 
 /// What came of *Connect*.
 #[derive(Debug)]
 pub(super) struct Opened {
+    /// What the session is to.
+    pub(super) target: Target,
+    /// The room that the invite was to.
+    pub(super) room: Option<String>,
     /// Our own relay, if we started it.
     pub(super) relay: Option<Relay>,
     /// The session; it still has to greet.
@@ -33,8 +62,47 @@ pub(super) struct Opened {
 /// Starts a relay where *Connect* means that, and a session to it.
 ///
 /// # Errors
-/// When the port cannot be had.
+/// When the port cannot be had, or no way of an invite leads to a relay.
 pub(super) async fn open(
+    destination: Destination,
+    identity: Identity,
+    hosting: Hosting,
+    progress: &watch::Sender<Progress>,
+) -> Result<Opened, Failure> {
+    match destination {
+        Destination::Target(target) => open_target(target, identity, hosting, progress).await,
+        Destination::Invite(invite) => {
+            let target = first_that_answers(&invite.targets(), WAY_PATIENCE)
+                .await
+                .map_err(|tried| no_way(&invite, &tried))?;
+            Ok(Opened {
+                relay: None,
+                session: Session::start(Config::new(target.clone(), identity), None),
+                found_here: false,
+                target,
+                room: invite.room,
+            })
+        }
+    }
+}
+
+/// Why none of the ways of an invite leads there.
+fn no_way(invite: &Invite, tried: &[(Target, NoAnswer)]) -> Failure {
+    let whys: Vec<_> = tried.iter().map(|(_, why)| why.to_string()).collect();
+    let session = Destination::Invite(invite.clone()).title();
+    // The first way is the nearest, and what is wrong there tells the most.
+    let advice = tried
+        .first()
+        .map_or("Ask your colleague for a new invite.", |(_, why)| {
+            why.advice()
+        });
+    Failure {
+        what: format!("No way leads to {session}. {}", whys.join(" ")),
+        advice: advice.to_owned(),
+    }
+}
+
+async fn open_target(
     target: Target,
     identity: Identity,
     hosting: Hosting,
@@ -46,6 +114,8 @@ pub(super) async fn open(
             relay: None,
             session: Session::start(config, connected),
             found_here: target.is_local(),
+            target: target.clone(),
+            room: None,
         }
     };
     if !target.is_local() {
@@ -79,17 +149,9 @@ pub(super) async fn open(
         relay: Some(relay),
         session: Session::start(config, first),
         found_here: false,
+        target,
+        room: None,
     })
-}
-
-/// Reads what is typed into Host: whether it means this computer, and the port it names itself.
-///
-/// # Errors
-/// What is wrong with it, in words that fit beside the field.
-pub fn read_host(typed: &str) -> Result<(bool, Option<u16>), &'static str> {
-    let (host, port) = Target::split(typed).map_err(TargetError::words)?;
-    let target = Target { host, port: 0 };
-    Ok((target.is_local(), port))
 }
 
 /// Reads what is typed into Port.

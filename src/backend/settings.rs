@@ -12,6 +12,10 @@ pub use crate::protocol::DEFAULT_PORT;
 pub const RECENT_HOSTS: usize = 8;
 /// Longest name of a person.
 pub const MAX_NAME_CHARS: usize = 64;
+/// Longest name of a session: no more fits into an announcement (RFC 6763, 4.1.1).
+pub const MAX_SESSION_BYTES: usize = 63;
+/// Servers that tell whoever asks how they see its address (RFC 8489).
+const STUN_SERVERS: [&str; 2] = ["stun.cloudflare.com:3478", "stun.l.google.com:19302"];
 
 /// What is remembered between starts. Every field has a default, so an older or newer file still loads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +33,20 @@ pub struct Settings {
     pub color: [f32; 3],
     /// Light, dark, or as the system says.
     pub theme: Theme,
+    /// Whether the router is asked to let people from the internet connect while we host.
+    pub internet: bool,
+    /// Whether the sessions that we host are announced on this network.
+    pub announce: bool,
+    /// Whether sessions that others announce on this network are looked for.
+    pub discover: bool,
+    /// What they are called; by the name of whoever hosts when not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_name: Option<String>,
+    /// The servers that are asked for this network's public address, as `host:port`, when a person wants to
+    /// know it.
+    pub stun_servers: Vec<String>,
+    /// Network interfaces, by name, on which nothing is announced.
+    pub hidden_interfaces: Vec<String>,
     /// Where the window was.
     pub window: Option<WindowPlace>,
     /// How much anybody may ask of the relay we host.
@@ -85,6 +103,12 @@ impl Default for Settings {
             name: String::new(),
             color: [0.9, 0.45, 0.35],
             theme: Theme::System,
+            internet: false,
+            announce: true,
+            discover: true,
+            session_name: None,
+            stun_servers: STUN_SERVERS.map(str::to_owned).to_vec(),
+            hidden_interfaces: Vec::new(),
             window: None,
             relay: Limits::default(),
             rooms: RoomKeeping::default(),
@@ -115,6 +139,20 @@ impl Settings {
         }
     }
 
+    /// What the sessions that we host are called: `Ada's session` unless another name was chosen.
+    #[must_use]
+    pub fn session(&self) -> String {
+        let name = match &self.session_name {
+            Some(name) => name.clone(),
+            None => {
+                // The name gives way, so that the words stay.
+                let name = short(&self.name, MAX_SESSION_BYTES - "'s session".len());
+                format!("{name}'s session")
+            }
+        };
+        short(&name, MAX_SESSION_BYTES).to_owned()
+    }
+
     /// What these have changed since `base`, over `there`.
     #[must_use]
     pub(super) fn over(&self, base: &Self, there: Self) -> Self {
@@ -128,12 +166,29 @@ impl Settings {
             name: pick(&self.name, &base.name, there.name),
             color: pick(&self.color, &base.color, there.color),
             theme: pick(&self.theme, &base.theme, there.theme),
+            internet: pick(&self.internet, &base.internet, there.internet),
+            announce: pick(&self.announce, &base.announce, there.announce),
+            discover: pick(&self.discover, &base.discover, there.discover),
+            session_name: pick(&self.session_name, &base.session_name, there.session_name),
+            stun_servers: pick(&self.stun_servers, &base.stun_servers, there.stun_servers),
+            hidden_interfaces: pick(
+                &self.hidden_interfaces,
+                &base.hidden_interfaces,
+                there.hidden_interfaces,
+            ),
             window: pick(&self.window, &base.window, there.window),
             relay: pick(&self.relay, &base.relay, there.relay),
             rooms: pick(&self.rooms, &base.rooms, there.rooms),
             guests: pick(&self.guests, &base.guests, there.guests),
         }
     }
+}
+
+/// The start of a text that takes no more than so many bytes, without blank ends.
+pub(super) fn short(text: &str, bytes: usize) -> &str {
+    let text = text.trim();
+    let end = text.floor_char_boundary(bytes);
+    text.get(..end).unwrap_or(text).trim_end()
 }
 
 /// Light, dark, or as the system says.
@@ -160,4 +215,23 @@ pub struct WindowPlace {
     pub x: Option<f32>,
     /// Top edge of the frame, where the system tells it.
     pub y: Option<f32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_called_after_its_host_unless_a_name_was_chosen() {
+        let mut settings = Settings {
+            name: " Zoé ".to_owned(),
+            ..Settings::default()
+        };
+        assert_eq!(settings.session(), "Zoé's session");
+        settings.name = "é".repeat(MAX_NAME_CHARS);
+        assert!(settings.session().ends_with("é's session"));
+        assert!(settings.session().len() <= MAX_SESSION_BYTES);
+        settings.session_name = Some("Shot 12".to_owned());
+        assert_eq!(settings.session(), "Shot 12");
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use super::settings::{MAX_NAME_CHARS, RECENT_HOSTS, Settings};
+use super::settings::{MAX_NAME_CHARS, MAX_SESSION_BYTES, RECENT_HOSTS, Settings, short};
 
 /// Colours that are told apart on light and on dark: red, green, blue, each from 0 to 1.
 const FIRST_COLORS: [[f32; 3]; 8] = [
@@ -22,6 +22,8 @@ const FIRST_COLORS: [[f32; 3]; 8] = [
 ];
 /// A settings file larger than this is not one.
 const MAX_BYTES: u64 = 1 << 20;
+/// More servers than this are never asked for the public address.
+const STUN_SERVERS: usize = 8;
 
 /// Why the settings file could not be used.
 #[derive(Debug, Error)]
@@ -32,6 +34,9 @@ pub(super) enum SettingsError {
     /// It makes no sense. It was set aside where that was possible.
     #[error("the settings file was not understood and was set aside as {}: {why}", aside.display())]
     Broken { aside: PathBuf, why: String },
+    /// It asks for more than there is.
+    #[error("in the settings file, under [relay]: {0}")]
+    TooMuch(String),
 }
 
 /// The settings file.
@@ -51,12 +56,15 @@ impl SettingsFile {
         }
     }
 
-    /// The settings, and what was wrong if they are the defaults because of that.
+    /// The settings, and what was wrong with the file if they are others than it says.
     pub(super) fn load(&self) -> (Settings, Option<SettingsError>) {
-        let (settings, error) = match self.read() {
+        let (mut settings, mut error) = match self.read() {
             Ok(settings) => (settings, None),
             Err(error) => (Settings::default(), Some(error)),
         };
+        if let Some(curbed) = settings.relay.curb() {
+            error = Some(SettingsError::TooMuch(curbed));
+        }
         let settings = tidy(settings);
         let unreadable = matches!(error, Some(SettingsError::Unreadable { .. }));
         *self.known.lock() = (!unreadable).then(|| settings.clone());
@@ -115,9 +123,9 @@ impl SettingsFile {
                 {
                     return Err(error);
                 }
-                SettingsError::Unreadable { .. } | SettingsError::Broken { .. } => {
-                    Settings::default()
-                }
+                SettingsError::Unreadable { .. }
+                | SettingsError::Broken { .. }
+                | SettingsError::TooMuch(_) => Settings::default(),
             },
         };
         let there = self.read().map_or_else(|_| base.clone(), tidy);
@@ -156,11 +164,17 @@ fn first() -> Settings {
 
 /// What a person may have written into the file by hand, within bounds.
 fn tidy(mut settings: Settings) -> Settings {
+    let _said = settings.relay.curb();
     if settings.name.trim().is_empty() {
         settings.name = user_name();
     }
     settings.name = settings.name.chars().take(MAX_NAME_CHARS).collect();
     settings.recent_hosts.truncate(RECENT_HOSTS);
+    settings.stun_servers.truncate(STUN_SERVERS);
+    settings.session_name = settings
+        .session_name
+        .map(|name| short(&name, MAX_SESSION_BYTES).to_owned())
+        .filter(|name| !name.is_empty());
     for part in &mut settings.color {
         *part = if part.is_finite() {
             part.clamp(0.0, 1.0)
@@ -206,6 +220,11 @@ mod tests {
             name: "Zoé".into(),
             color: [0.25, 0.5, 1.0],
             theme: Theme::Dark,
+            internet: true,
+            announce: false,
+            session_name: Some("Shot 12".into()),
+            stun_servers: vec!["stun.example:3478".into()],
+            hidden_interfaces: vec!["docker0".into()],
             window: Some(WindowPlace {
                 width: 900.0,
                 height: 600.0,
@@ -322,7 +341,28 @@ mod tests {
     }
 
     #[test]
-    fn values_out_of_bounds_are_brought_back() {
+    fn a_command_that_no_file_can_hold_is_not_let_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.toml");
+        std::fs::write(&path, "[relay]\ncommand_bytes = 5000000000\n").unwrap();
+        let file = SettingsFile::new(folder.path());
+        let (settings, error) = file.load();
+        let most = crate::archive::COMMAND_BYTES;
+        assert_eq!(settings.relay.command_bytes, most);
+        let error = error.unwrap().to_string();
+        assert!(
+            error.contains("`command_bytes` is 5000000000") && error.contains(&most.to_string()),
+            "{error}"
+        );
+        file.save(&settings).unwrap();
+        assert!(file.load().1.is_none(), "said once");
+        let most = format!("[relay]\ncommand_bytes = {most}\n");
+        std::fs::write(&path, most).unwrap();
+        assert!(file.load().1.is_none());
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_curbed() {
         let place = WindowPlace {
             width: f32::NAN,
             height: 1.0,
@@ -333,11 +373,21 @@ mod tests {
             name: "x".repeat(1000),
             color: [f32::NAN, 7.0, -1.0],
             window: Some(place),
+            session_name: Some(" \u{e9}".repeat(99)),
+            stun_servers: vec![String::new(); 99],
             ..Settings::default()
         });
         assert_eq!(
             (settings.name.len(), settings.color, settings.window),
             (MAX_NAME_CHARS, [0.5, 1.0, 0.0], None)
         );
+        let session = settings.session_name.unwrap();
+        assert!(session.len() <= MAX_SESSION_BYTES && session.ends_with('\u{e9}'));
+        assert_eq!(settings.stun_servers.len(), STUN_SERVERS);
+        let blank = Settings {
+            session_name: Some(" ".into()),
+            ..Settings::default()
+        };
+        assert_eq!(tidy(blank).session_name, None);
     }
 }

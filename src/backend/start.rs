@@ -12,10 +12,12 @@ use tokio::task::JoinHandle;
 use super::action::Notice;
 use super::desk::{Desk, Place, Wake};
 use super::handle::{Handle, pair};
+use super::instance::Instance;
 use super::logging::LogTail;
 use super::settings::Settings;
 use super::settings_file::SettingsFile;
 use super::signals::quit_signal;
+use super::surroundings::Surroundings;
 use super::view::{Level, View};
 use crate::net::raise_open_files;
 use crate::relay::Guests;
@@ -62,6 +64,12 @@ impl Folders {
             blender: folder.join("blender"),
             rooms: folder.join("rooms"),
         }
+    }
+
+    /// The file that remembers what a router was asked for.
+    #[must_use]
+    pub fn mapping(&self) -> PathBuf {
+        self.rooms.with_file_name("router.json")
     }
 
     /// The settings as they are, and a sentence about what was wrong with their file.
@@ -123,7 +131,12 @@ impl Backend {
             settings: settings.clone(),
             ..View::default()
         });
+        let _context = runtime.enter();
+        let surroundings = Surroundings::start(&settings, Some(folders.mapping()));
+        let invites = Instance::listen(&folders);
         let place = Place {
+            surroundings,
+            invites,
             log,
             log_folder: folders.log.is_dir().then_some(folders.log),
             file: SettingsFile::new(&folders.config),

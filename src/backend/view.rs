@@ -1,10 +1,11 @@
 //! The picture the window paints: plain values, made by the backend, never changed by the window.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use super::examination::Examination;
+use super::reaching::{Attempt, Nearby, Share};
 use super::settings::Settings;
 use crate::protocol::EMPTY_COMMANDS;
 
@@ -15,6 +16,12 @@ pub struct View {
     pub status: Status,
     /// What to give to colleagues; present while this computer hosts.
     pub share: Option<Share>,
+    /// The sessions announced on this network.
+    pub nearby: Nearby,
+    /// Who reached this computer while it hosts and did not get in, the latest first.
+    pub attempts: Vec<Attempt>,
+    /// The check of the connection that was asked for, until it is closed.
+    pub doctor: Option<Examination>,
     /// The rooms of the relay, by name.
     pub rooms: Vec<Room>,
     /// Everybody connected to the relay, in a room or not, ourselves included.
@@ -41,6 +48,8 @@ pub struct View {
     pub log: Arc<Vec<LogLine>>,
     /// The folder that holds the log files.
     pub log_folder: Option<PathBuf>,
+    /// How often somebody wanted to see the window from outside; when that grows it comes to the front.
+    pub attention: u32,
     /// The program is ending: the window should close.
     pub quitting: bool,
 }
@@ -85,36 +94,6 @@ impl Status {
     pub fn is_online(&self) -> bool {
         matches!(self, Self::Hosting { .. } | Self::Connected { .. })
     }
-}
-
-/// What to tell colleagues so that they can connect.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Share {
-    /// The port to give with each address.
-    pub port: u16,
-    /// The addresses, best first. Empty when this computer has no network.
-    pub addresses: Vec<Address>,
-}
-
-impl Share {
-    /// The address to show large: the best one that colleagues can use.
-    #[must_use]
-    pub fn primary(&self) -> Option<&Address> {
-        self.addresses
-            .first()
-            .filter(|address| address.for_colleagues)
-    }
-}
-
-/// One address of this computer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// The address itself.
-    pub ip: IpAddr,
-    /// What it is, in words: `LAN`, `VPN (ZeroTier)`, `Docker – not for colleagues`.
-    pub label: String,
-    /// Whether a colleague could reach us there.
-    pub for_colleagues: bool,
 }
 
 /// A room of the relay.

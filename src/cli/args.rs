@@ -31,6 +31,8 @@ Environment: MIXDESK_HOME keeps all files in one folder, MIXDESK_LOG sets what i
 pub enum Command {
     /// Host a session until Ctrl-C, and show the addresses to give to colleagues.
     Host(HostArgs),
+    /// List the sessions that others host on this network.
+    Nearby(NearbyArgs),
     /// List the rooms of a server.
     Rooms(RoomsArgs),
     /// List the rooms that ended on this computer and can be brought back.
@@ -51,6 +53,15 @@ pub struct HostArgs {
     /// Listen on this address only, not on all of this computer.
     #[arg(long, value_name = "ADDRESS")]
     pub bind: Option<IpAddr>,
+    /// What the session is called in others' lists and in the invite.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Ask the router to let people from the internet connect, as long as this hosts.
+    #[arg(long)]
+    pub internet: bool,
+    /// Do not announce the session on this network.
+    #[arg(long)]
+    pub no_announce: bool,
     /// Bring back a room that has ended, by its id in `mixdesk recent`. Can be given several times.
     #[arg(long, value_name = "ID")]
     pub reopen: Vec<String>,
@@ -64,10 +75,24 @@ impl Default for HostArgs {
         Self {
             port: DEFAULT_PORT,
             bind: None,
+            name: None,
+            internet: false,
+            no_announce: false,
             reopen: Vec::new(),
             json: false,
         }
     }
+}
+
+/// Options of `nearby`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct NearbyArgs {
+    /// Go on until Ctrl-C, and tell what changes.
+    #[arg(long)]
+    pub follow: bool,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `rooms`.

@@ -1,18 +1,24 @@
 //! `mixdesk host`: a relay in the terminal.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use serde_json::json;
 
 use tokio::sync::watch;
+use tokio::time::{interval, timeout};
 
+use super::ways::Ways;
 use super::{Exit, HostArgs, commands, print};
-use crate::backend::{Folders, Hosting, Settings, host as start_relay, port_failure};
+use crate::backend::{Folders, Hosting, Settings, Surroundings, host as start_relay, port_failure};
 use crate::net::{Bind, raise_open_files};
-use crate::protocol::DEFAULT_PORT;
-use crate::reach::{self, Address};
+use crate::reach::Announcement;
 use crate::relay::{Guests, Progress, Relay, recent_rooms};
+
+/// How long the first look at this computer's addresses may take.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// How often it is looked how many are here, for others' lists.
+const COUNT_EVERY: Duration = Duration::from_secs(2);
 
 /// Hosts until `quit` resolves. What the host decides about guests is kept in `folders`, if there are
 /// any.
@@ -58,15 +64,15 @@ pub async fn host(
             return Exit::Failed;
         }
     }
-    let mut addresses = reach::addresses();
-    if let Some(ip) = args.bind {
-        let family = ip.is_unspecified();
-        addresses
-            .retain(|address| address.ip == ip || family && address.ip.is_ipv4() == ip.is_ipv4());
-    }
-    if show(args.json, port, &addresses).is_err() {
+    let settings = shown(settings, args);
+    let mut surroundings = Surroundings::start(&settings, folders.map(Folders::mapping));
+    surroundings.listens_on(args.bind);
+    // The first look at the addresses, which takes some milliseconds.
+    let _looked = timeout(FIRST_LOOK, surroundings.changed()).await;
+    surroundings.host(announcement(&relay, &settings), &settings);
+    let Ok(mut ways) = Ways::tell(port, args.json, &surroundings) else {
         return Exit::Failed;
-    }
+    };
     let keep = |guests: Guests| {
         if let Some(Err(error)) = folders.map(|folders| folders.keep_guests(guests)) {
             print::note(&format!(
@@ -74,12 +80,28 @@ pub async fn host(
             ));
         }
     };
+    let attending = async {
+        let mut count = interval(COUNT_EVERY);
+        loop {
+            tokio::select! {
+                () = surroundings.changed() => {
+                    // Whoever reads our output may end, and we host on.
+                    let _read = ways.tell_changes(&surroundings);
+                }
+                _ = count.tick() => {
+                    let Announcement { rooms, people, asks, .. } = announcement(&relay, &settings);
+                    surroundings.tell(rooms, people, asks);
+                }
+            }
+        }
+    };
     tokio::select! {
         () = quit => {}
+        () = attending => {}
         () = commands::attend(&relay, args.json, keep) => {}
     }
     print::note("Ending: everybody gets what is ready for them.");
-    relay.stop().await;
+    tokio::join!(relay.stop(), surroundings.leave());
     Exit::Done
 }
 
@@ -113,46 +135,28 @@ async fn reopen(relay: &Relay, id: &str, as_json: bool) -> io::Result<()> {
     }
 }
 
-/// An address as a colleague types it, with the port only where it must be told.
-fn shared(ip: IpAddr, port: u16) -> String {
-    if port == DEFAULT_PORT {
-        ip.to_string()
-    } else {
-        SocketAddr::new(ip, port).to_string()
+/// How the session is to show: as the settings say, and the command line.
+fn shown(mut settings: Settings, args: &HostArgs) -> Settings {
+    let is_open = args.bind.is_none_or(|ip| !ip.is_loopback());
+    settings.internet = is_open && (settings.internet || args.internet);
+    settings.announce = is_open && settings.announce && !args.no_announce;
+    // The window lists the sessions of others; here nobody looks.
+    settings.discover = false;
+    if let Some(name) = &args.name {
+        settings.session_name = Some(name.clone());
     }
+    settings
 }
 
-fn show(as_json: bool, port: u16, addresses: &[Address]) -> io::Result<()> {
-    if as_json {
-        let addresses: Vec<_> = addresses
-            .iter()
-            .map(|address| {
-                json!({
-                    "address": address.ip.to_string(),
-                    "label": address.kind.label(),
-                    "for_colleagues": address.kind.for_colleagues(),
-                })
-            })
-            .collect();
-        return print::json(&json!({"event": "hosting", "port": port, "addresses": addresses}));
+/// What others read in their lists.
+fn announcement(relay: &Relay, settings: &Settings) -> Announcement {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Announcement {
+        name: settings.session(),
+        port: relay.address().port(),
+        rooms: count(relay.rooms()),
+        people: count(relay.peers()),
+        asks: relay.guests().ask,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
     }
-    print::line(&format!("Hosting on port {port}."))?;
-    match addresses
-        .first()
-        .filter(|address| address.kind.for_colleagues())
-    {
-        Some(best) => print::line(&format!(
-            "Give this address to your colleagues: {}",
-            shared(best.ip, port)
-        ))?,
-        None => print::line("No network was found: only this computer can connect, to localhost.")?,
-    }
-    for address in addresses {
-        print::line(&format!(
-            "  {:<40} {}",
-            address.ip.to_string(),
-            address.kind.label()
-        ))?;
-    }
-    print::line("Press Ctrl-C to stop, type help for what else you can do.")
 }

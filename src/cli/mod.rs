@@ -8,12 +8,14 @@ mod commands;
 mod console;
 mod doctor;
 mod host;
+mod nearby;
 mod place;
 mod print;
 mod recent;
 mod rooms;
 mod stdin;
 mod watch;
+mod ways;
 
 use std::process::ExitCode;
 
@@ -57,9 +59,11 @@ pub fn run(command: &Command) -> Exit {
     let (log, terminal) = match command {
         Command::Host(_) => (log, Terminal::Loud),
         // What these have to say is their output; their log would only stand in its way.
-        Command::Rooms(_) | Command::Recent(_) | Command::Watch(_) | Command::Doctor(_) => {
-            (None, Terminal::Silent)
-        }
+        Command::Nearby(_)
+        | Command::Rooms(_)
+        | Command::Recent(_)
+        | Command::Watch(_)
+        | Command::Doctor(_) => (None, Terminal::Silent),
     };
     let _logging = start_logging(log, terminal);
     let settings = folders.as_ref().map(Folders::settings);
@@ -79,6 +83,7 @@ pub fn run(command: &Command) -> Exit {
     let exit = runtime.block_on(async {
         match command {
             Command::Host(args) => host(args, settings, folders.as_ref(), quit_signal()).await,
+            Command::Nearby(args) => nearby::nearby(args, &settings, quit_signal()).await,
             Command::Recent(args) => {
                 let rooms = folders.as_ref().map(|folders| folders.rooms.as_path());
                 let keeping = settings.hosting(rooms).keeping;

@@ -1,7 +1,6 @@
 //! Printing, where the other end of a pipe may be gone.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 /// A line of what was asked for.
 ///
@@ -57,50 +56,9 @@ fn harmless(text: &str) -> String {
         .collect()
 }
 
-/// Bytes in words: `112.6 MB`.
-pub(super) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
-    if count < 1000 {
-        return format!("{count} B");
-    }
-    // Only shown, so a rounded count is good enough.
-    let mut value = count as f64 / 1000.0;
-    let mut units = UNITS.iter().peekable();
-    while value >= 999.95 && units.len() > 1 {
-        value /= 1000.0;
-        units.next();
-    }
-    format!("{value:.1} {}", units.next().unwrap_or(&"PB"))
-}
-
-/// How long ago something was: `just now`, `5 min ago`, `3 h ago`, `2 days ago`.
-pub(super) fn ago(passed: Duration) -> String {
-    let minutes = passed.as_secs() / 60;
-    match minutes {
-        0 => "just now".to_owned(),
-        1..60 => format!("{minutes} min ago"),
-        60..2880 => format!("{} h ago", minutes / 60),
-        _ => format!("{} days ago", minutes / 1440),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_are_words() {
-        for (count, text) in [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1000, "1.0 kB"),
-            (112_600_000, "112.6 MB"),
-            (999_960, "1.0 MB"),
-        ] {
-            assert_eq!(bytes(count), text);
-        }
-        assert!(bytes(u64::MAX).ends_with(" PB"));
-    }
 
     #[test]
     fn names_cannot_play_with_the_terminal() {

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::args::RecentArgs;
 use super::{Exit, print};
+use crate::backend::words;
 use crate::relay::{Recent, recent_rooms};
 
 /// Lists what is in `folder`, which another Mixdesk may have in use.
@@ -51,8 +52,8 @@ fn as_table(rooms: &[Recent]) -> io::Result<()> {
     let rows = rooms.iter().map(|room| {
         [
             room.room.clone(),
-            print::bytes(room.bytes),
-            print::ago(now.duration_since(room.ended).unwrap_or_default()),
+            words::bytes(room.bytes),
+            words::ago(now.duration_since(room.ended).unwrap_or_default()),
             room.id.clone(),
         ]
     });

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::RoomsArgs;
 use super::{Exit, place, print};
-use crate::backend::Settings;
+use crate::backend::{Settings, words};
 use crate::protocol::{Attributes, attribute};
 use crate::session::{Config, Identity, Phase, Session, Snapshot};
 
@@ -104,7 +104,7 @@ fn as_table(snapshot: &Snapshot) -> io::Result<()> {
         rows.push([
             name.clone(),
             people(snapshot, name).to_string(),
-            print::bytes(room.count(attribute::BYTE_SIZE).unwrap_or_default()),
+            words::bytes(room.count(attribute::BYTE_SIZE).unwrap_or_default()),
             room.count(attribute::COMMAND_COUNT)
                 .unwrap_or_default()
                 .to_string(),

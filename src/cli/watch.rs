@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::args::WatchArgs;
 use super::rooms::connect;
 use super::{Exit, place, print};
-use crate::backend::Settings;
+use crate::backend::{Settings, words};
 use crate::protocol::{Kind, attribute};
 use crate::session::{Command, Config, Event, Identity, Phase, Session, Snapshot, person_name};
 
@@ -192,13 +192,13 @@ impl Story {
         let sums = std::mem::take(&mut self.sums);
         if sums.replayed_commands > 0 {
             self.say(&json!({"event": "history", "commands": sums.replayed_commands, "bytes": sums.replayed_bytes}),
-                &format!("History: {} commands, {}.", sums.replayed_commands, print::bytes(sums.replayed_bytes)),
+                &format!("History: {} commands, {}.", sums.replayed_commands, words::bytes(sums.replayed_bytes)),
             )?;
         }
         if sums.commands > 0 {
             let last = sums.last.map(|kind| kind.to_string()).unwrap_or_default();
             self.say(&json!({"event": "traffic", "commands": sums.commands, "bytes": sums.bytes, "last": last}),
-                &format!("{} commands, {}, the last a {last}.", sums.commands, print::bytes(sums.bytes)),
+                &format!("{} commands, {}, the last a {last}.", sums.commands, words::bytes(sums.bytes)),
             )?;
         }
         Ok(())

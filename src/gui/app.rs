@@ -9,8 +9,10 @@ use egui::{
 
 use super::centre;
 use super::connection::Connection;
+use super::copier::Copier;
 use super::dialogs::{Dialog, Dialogs, ends_something};
 use super::header;
+use super::nearby;
 use super::placement::Placement;
 use super::recent::Recent;
 use super::rooms::Rooms;
@@ -20,6 +22,7 @@ use super::theme::{
     self, GAP, HEADER_HEIGHT, NARROW_WINDOW, SIDE_WIDTH, SIDE_WIDTH_NARROW, tokens,
 };
 use super::toasts::Toasts;
+use super::veil::Veil;
 use crate::backend::{Action, Handle, Level, Notice, Theme, View};
 
 /// The window: what is being typed and chosen, and the newest view.
@@ -34,12 +37,17 @@ pub struct App {
     recent: Recent,
     dialogs: Dialogs,
     toasts: Toasts,
+    /// Whether addresses are hidden.
+    veil: Veil,
+    copier: Copier,
     placement: Placement,
     /// What panels asked for and was not sent yet.
     actions: Vec<Action>,
     /// The theme the context was told, none before the first frame.
     theme: Option<Theme>,
     /// The window is on its way out: nothing more is asked.
+    /// How often the window was asked for that has been answered.
+    attention: u32,
     closing: bool,
 }
 
@@ -58,9 +66,12 @@ impl App {
             recent: Recent::default(),
             dialogs: Dialogs::default(),
             toasts: Toasts::default(),
+            veil: Veil::default(),
+            copier: Copier::default(),
             placement: Placement::default(),
             actions: Vec::new(),
             theme: None,
+            attention: 0,
             closing: false,
         }
     }
@@ -82,6 +93,15 @@ impl App {
         // What this frame began with is the old look.
         context.request_discard("theme changed");
         self.theme = Some(theme);
+    }
+
+    /// Comes to the front when somebody asks for the window from outside.
+    fn answer_calls(&mut self, context: &Context) {
+        if self.attention != self.view.attention {
+            self.attention = self.view.attention;
+            context.send_viewport_cmd(ViewportCommand::Minimized(false));
+            context.send_viewport_cmd(ViewportCommand::Focus);
+        }
     }
 
     fn answer_close_requests(&mut self, context: &Context) {
@@ -130,15 +150,37 @@ impl App {
                 ui.spacing_mut().item_spacing.y = f32::from(GAP);
                 ui.scope(|ui| {
                     ui.spacing_mut().item_spacing.y = 8.0;
-                    self.connection
-                        .ui(ui, &self.view, &mut self.actions, &mut self.dialogs);
+                    self.connection.ui(
+                        ui,
+                        &self.view,
+                        self.veil,
+                        &mut self.actions,
+                        &mut self.dialogs,
+                    );
                 });
                 if let Some(share) = &self.view.share {
                     ui.scope(|ui| {
                         ui.spacing_mut().item_spacing.y = 8.0;
-                        self.share.ui(ui, share);
+                        self.share.ui(
+                            ui,
+                            &self.view,
+                            share,
+                            (&mut self.veil, &mut self.copier),
+                            &mut self.actions,
+                            &mut self.dialogs,
+                        );
                     });
                 }
+                ui.scope(|ui| {
+                    ui.spacing_mut().item_spacing.y = 8.0;
+                    nearby::ui(
+                        ui,
+                        &self.view,
+                        &mut self.veil,
+                        &mut self.actions,
+                        &mut self.dialogs,
+                    );
+                });
             });
         });
     }
@@ -154,6 +196,7 @@ impl eframe::App for App {
         self.dress(context);
         self.actions
             .extend(self.placement.settled(context).map(Action::PlaceWindow));
+        self.answer_calls(context);
         self.answer_close_requests(context);
         if context.input_mut(|input| input.consume_key(egui::Modifiers::NONE, Key::F1)) {
             self.dialogs.open(Dialog::Help);
@@ -163,6 +206,7 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         let context = ui.ctx().clone();
+        self.copier.tend(ui);
         let tokens = tokens(ui);
         let bar = Frame::new()
             .fill(tokens.panel)
@@ -173,7 +217,13 @@ impl eframe::App for App {
             .show_separator_line(false)
             .frame(bar)
             .show(ui, |ui| {
-                header::ui(ui, &self.view, &mut self.actions, &mut self.dialogs);
+                header::ui(
+                    ui,
+                    &self.view,
+                    self.veil,
+                    &mut self.actions,
+                    &mut self.dialogs,
+                );
             });
         let edge = Stroke::new(1.0, tokens.line);
         let rect = header.response.rect;
@@ -199,11 +249,12 @@ impl eframe::App for App {
             .show(ui, |ui| {
                 let panels = (&mut self.start, &mut self.rooms, &mut self.recent);
                 let port = self.connection.port();
-                panels.1.hides_addresses = self.share.hides_addresses();
+                panels.1.hides_addresses = self.veil.down;
                 centre::ui(
                     ui,
                     &self.view,
                     panels,
+                    (self.veil, &mut self.copier),
                     port,
                     &mut self.actions,
                     &mut self.dialogs,
@@ -211,11 +262,15 @@ impl eframe::App for App {
             })
             .inner;
 
-        if self.dialogs.ui(&context, &self.view, &mut self.actions) {
+        let reading = (self.veil, &mut self.copier);
+        if self
+            .dialogs
+            .ui(&context, &self.view, reading, &mut self.actions)
+        {
             self.quit();
             context.send_viewport_cmd(ViewportCommand::Close);
         }
-        self.toasts.ui(&context, keep_clear);
+        self.toasts.ui(&context, keep_clear, self.veil);
         self.send_actions(&context);
     }
 

@@ -1,6 +1,7 @@
 //! What needs attention: a failure until it is dismissed, a lost connection until it is back, rooms that
 //! are not written down until they are.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use egui::{
@@ -8,14 +9,28 @@ use egui::{
     UiBuilder,
 };
 
+use super::dialogs::{Dialogs, check_connection};
 use super::header::retry_words;
+use super::host::to_check;
 use super::icons::Icon;
 use super::theme::{RADIUS, TEXT_SMALL, tokens};
+use super::veil::Veil;
 use super::widgets::{button, icon};
 use crate::backend::{Action, Failure, Status, View};
 
+/// Starts the check of the connection.
+const CHECK: &str = "Find out why";
+/// Width of the widest button, in points.
+const WIDEST: f32 = 118.0;
+
 /// Paints what needs attention; nothing, mostly.
-pub(crate) fn ui(ui: &mut Ui, view: &View, actions: &mut Vec<Action>) {
+pub(crate) fn ui(
+    ui: &mut Ui,
+    view: &View,
+    veil: Veil,
+    actions: &mut Vec<Action>,
+    dialogs: &mut Dialogs,
+) {
     let tokens = tokens(ui);
     if let Status::Lost {
         target,
@@ -24,39 +39,50 @@ pub(crate) fn ui(ui: &mut Ui, view: &View, actions: &mut Vec<Action>) {
     } = &view.status
     {
         let title = format!(
-            "Connection to {target} lost, {}",
+            "Connection to {} lost, {}",
+            veil.over(target),
             retry_words(*retry_at, Instant::now())
         );
         let colors = (tokens.warning, tokens.warning_fill);
-        if banner(
-            ui,
-            colors,
-            &title,
-            &[&why.what, &why.advice],
-            Some("Stop trying"),
-        ) {
-            actions.push(Action::Disconnect);
+        let lines = [veil.within(&why.what), veil.within(&why.advice)];
+        match banner(ui, colors, &title, &lines, &["Stop trying", CHECK]) {
+            Some(0) => actions.push(Action::Disconnect),
+            Some(_) => check_connection(Some(target.clone()), actions, dialogs),
+            None => {}
         }
     }
     let bad = (tokens.bad, tokens.bad_fill);
     if let Some(Failure { what, advice }) = &view.trouble {
-        banner(ui, bad, what, &[advice], None);
+        banner(ui, bad, &veil.within(what), &[veil.within(advice)], &[]);
     }
-    if let Some(Failure { what, advice }) = &view.failure
-        && banner(ui, bad, what, &[advice], Some("Dismiss"))
-    {
-        actions.push(Action::DismissFailure);
+    if let Some(Failure { what, advice }) = &view.failure {
+        let (what, advice) = (veil.within(what), veil.within(advice));
+        // Whoever is offline with a failure did not get in, or could not host.
+        let buttons: &[&str] = if view.status == Status::Offline {
+            &["Dismiss", CHECK]
+        } else {
+            &["Dismiss"]
+        };
+        match banner(ui, bad, &what, &[advice], buttons) {
+            Some(0) => actions.push(Action::DismissFailure),
+            Some(_) => {
+                let settings = &view.settings;
+                let of = to_check(&settings.host, settings.port);
+                check_connection(of, actions, dialogs);
+            }
+            None => {}
+        }
     }
 }
 
-/// Paints one; whether its button was pressed. Without a button it stays as long as what it tells.
+/// Paints one; which of its buttons was pressed. Without a button it stays as long as what it tells.
 fn banner(
     ui: &mut Ui,
     (color, fill): (Color32, Color32),
     title: &str,
-    lines: &[&str],
-    button_text: Option<&str>,
-) -> bool {
+    lines: &[Cow<'_, str>],
+    buttons: &[&str],
+) -> Option<usize> {
     let tokens = tokens(ui);
     let alert = UiBuilder::new()
         .accessibility_role(Role::Alert)
@@ -78,16 +104,25 @@ fn banner(
                 ui.horizontal_top(|ui| {
                     icon(ui, Icon::Warning, 16.0, color);
                     ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
-                        let pressed =
-                            button_text.is_some_and(|text| button(ui, true, text, 0.0).clicked());
+                        let mut pressed = None;
+                        ui.with_layout(Layout::top_down(Align::Max), |ui| {
+                            ui.set_max_width(WIDEST);
+                            ui.spacing_mut().item_spacing.y = 6.0;
+                            for (number, text) in buttons.iter().enumerate() {
+                                if button(ui, true, text, 0.0).clicked() {
+                                    pressed = Some(number);
+                                }
+                            }
+                        });
                         ui.with_layout(Layout::top_down(Align::Min), |ui| {
                             ui.spacing_mut().item_spacing.y = 3.0;
                             ui.add(
                                 Label::new(RichText::new(title).strong().color(tokens.text)).wrap(),
                             );
                             for line in lines.iter().filter(|line| !line.is_empty()) {
-                                let words =
-                                    RichText::new(*line).size(TEXT_SMALL).color(tokens.text);
+                                let words = RichText::new(line.as_ref())
+                                    .size(TEXT_SMALL)
+                                    .color(tokens.text);
                                 ui.add(Label::new(words).wrap());
                             }
                         });

@@ -6,6 +6,7 @@
 use egui::{Align, Layout, Rect, Stroke, Ui, UiBuilder, pos2, vec2};
 
 use super::banner;
+use super::copier::Copier;
 use super::dialogs::Dialogs;
 use super::people;
 use super::progress;
@@ -14,6 +15,7 @@ use super::room_bar;
 use super::rooms::{self, Rooms};
 use super::start::Start;
 use super::theme::{Tokens, tokens};
+use super::veil::Veil;
 use crate::backend::{Action, Status, View};
 
 /// Space beside the parts, in points.
@@ -23,7 +25,7 @@ const BAR: f32 = 58.0;
 /// Height of the bottom bar with two, in points.
 const BAR_TWO_LINES: f32 = 98.0;
 /// Narrower than this, the bottom bar takes two lines, in points.
-const ONE_LINE: f32 = 622.0;
+const ONE_LINE: f32 = 698.0;
 /// With less than this between title and bars, the table takes all of it, in points.
 const TOO_LOW_FOR_PEOPLE: f32 = 220.0;
 /// As many rooms come before recent rooms are listed unasked.
@@ -36,18 +38,19 @@ pub(crate) fn ui(
     ui: &mut Ui,
     view: &View,
     (start, rooms, recent): (&mut Start, &mut Rooms, &mut Recent),
+    (veil, copier): (Veil, &mut Copier),
     port: Option<u16>,
     actions: &mut Vec<Action>,
     dialogs: &mut Dialogs,
 ) -> f32 {
     ui.spacing_mut().item_spacing.y = 0.0;
-    banner::ui(ui, view, actions);
+    banner::ui(ui, view, veil, actions, dialogs);
     ui.spacing_mut().item_spacing.y = 8.0;
     if matches!(view.status, Status::Offline | Status::Connecting { .. }) {
-        start.ui(ui, view, port, actions);
+        start.ui(ui, view, veil, port, actions);
         0.0
     } else {
-        session(ui, view, (rooms, recent), actions, dialogs)
+        session(ui, view, (rooms, recent), copier, actions, dialogs)
     }
 }
 
@@ -55,6 +58,7 @@ fn session(
     ui: &mut Ui,
     view: &View,
     (rooms, recent): (&mut Rooms, &mut Recent),
+    copier: &mut Copier,
     actions: &mut Vec<Action>,
     dialogs: &mut Dialogs,
 ) -> f32 {
@@ -118,7 +122,7 @@ fn session(
     }
     let bar = strip(ui, tokens, area, bar_top, area.bottom());
     part(ui, bar.shrink2(vec2(SIDE, 13.0)), |ui| {
-        room_bar::ui(ui, view, rooms.selected(view), actions, dialogs);
+        room_bar::ui(ui, view, rooms.selected(view), copier, actions, dialogs);
     });
     ui.advance_cursor_after_rect(area);
     // People are only read, but recent rooms have buttons.

@@ -5,14 +5,17 @@ use std::time::Duration;
 use egui::{Key, Layout, Popup, Response, RichText, TextEdit, Ui, vec2};
 
 use super::color::ColorChooser;
-use super::dialogs::{Dialog, Dialogs, ends_something};
-use super::host::{parse_host, parse_port};
+use super::dialogs::{Dialog, Dialogs, check_connection, ends_something};
+use super::host::{
+    MAX_PASTED_CHARS, caption as host_caption, has_port, parse_host, parse_port, to_check,
+};
 use super::icons::Icon;
 use super::theme::{CONTROL_HEIGHT, tokens};
+use super::veil::Veil;
 use super::widgets::{
-    button, caption, card, card_title, field, field_error, icon_button, primary, to_bytes,
+    button, caption, card, card_title, field, field_error, icon_button, link, primary, to_bytes,
 };
-use crate::backend::{Action, MAX_NAME_CHARS, Settings, Status, View};
+use crate::backend::{Action, MAX_NAME_CHARS, Settings, Status, Typed, View};
 
 /// Width of the words before the fields, in points.
 const LABEL_WIDTH: f32 = 44.0;
@@ -57,6 +60,7 @@ impl Connection {
         &mut self,
         ui: &mut Ui,
         view: &View,
+        veil: Veil,
         actions: &mut Vec<Action>,
         dialogs: &mut Dialogs,
     ) {
@@ -64,7 +68,7 @@ impl Connection {
         card(ui, |ui| {
             card_title(ui, "Connection");
             self.identity(ui, actions);
-            self.target(ui, view, actions, dialogs);
+            self.target(ui, view, veil, actions, dialogs);
         });
     }
 
@@ -137,14 +141,15 @@ impl Connection {
         &mut self,
         ui: &mut Ui,
         view: &View,
+        veil: Veil,
         actions: &mut Vec<Action>,
         dialogs: &mut Dialogs,
     ) {
         let offline = view.status == Status::Offline;
         let host = parse_host(&self.host);
         let port = parse_port(&self.port);
-        let port_counts = host.is_ok_and(|host| host.port.is_none()) || host.is_err();
-        let wrong_host = host.err().filter(|_| offline);
+        let port_counts = !host.as_ref().is_ok_and(has_port);
+        let wrong_host = host.as_ref().err().copied().filter(|_| offline);
         let wrong_port = port.err().filter(|_| offline && port_counts);
 
         let mut enter = false;
@@ -152,10 +157,12 @@ impl Connection {
             let width = ui.available_width() - CONTROL_HEIGHT - 8.0;
             let edit = TextEdit::singleline(&mut self.host)
                 .desired_width(width)
+                .char_limit(MAX_PASTED_CHARS)
+                .password(hides(veil, &host))
                 .hint_text("localhost");
             let response = field(ui, edit, offline, wrong_host).labelled_by(label.id);
             enter |= pressed_enter(ui, &response);
-            self.recent_hosts(ui, &view.settings.recent_hosts, offline);
+            self.recent_hosts(ui, &view.settings.recent_hosts, veil, offline);
         });
         if let Some(wrong) = wrong_host {
             field_error(ui, wrong);
@@ -188,8 +195,8 @@ impl Connection {
 
         match &view.status {
             Status::Offline => {
-                if let Ok(host) = host {
-                    caption(ui, host.caption());
+                if let Ok(host) = &host {
+                    caption(ui, veil.within(&host_caption(host, &self.host)));
                 }
             }
             Status::Connected {
@@ -198,6 +205,25 @@ impl Connection {
             } => caption(ui, "A server was already running here"),
             Status::Hosting { .. } => caption(ui, "The server runs on this computer"),
             Status::Connecting { .. } | Status::Connected { .. } | Status::Lost { .. } => {}
+        }
+        if let Some(of) = self.to_check(view) {
+            check_link(ui, of, actions, dialogs);
+        }
+    }
+
+    /// What *Check connection* looks at here; nothing while a person is on the way in, and while hosting the
+    /// Share card asks it.
+    fn to_check(&self, view: &View) -> Option<Option<String>> {
+        match &view.status {
+            Status::Offline => {
+                let port = self.port().unwrap_or(view.settings.port);
+                let is_host = parse_host(&self.host).is_ok();
+                is_host.then(|| to_check(&self.host, port))
+            }
+            Status::Connected { target, .. } | Status::Lost { target, .. } => {
+                Some(Some(target.clone()))
+            }
+            Status::Connecting { .. } | Status::Hosting { .. } => None,
         }
     }
 
@@ -236,7 +262,7 @@ impl Connection {
         false
     }
 
-    fn recent_hosts(&mut self, ui: &mut Ui, recent: &[String], offline: bool) {
+    fn recent_hosts(&mut self, ui: &mut Ui, recent: &[String], veil: Veil, offline: bool) {
         let response = icon_button(
             ui,
             Icon::ChevronDown,
@@ -251,11 +277,30 @@ impl Connection {
         Popup::menu(&response).show(|ui| {
             ui.set_max_width(200.0);
             for host in recent {
-                if ui.button(host).clicked() {
+                if ui.button(veil.within(host)).clicked() {
                     self.host.clone_from(host);
                 }
             }
         });
+    }
+}
+
+/// Whether what is typed is hidden: an address of another computer, or an invite.
+fn hides(veil: Veil, typed: &Result<Typed, &'static str>) -> bool {
+    veil.down && !matches!(typed, Ok(Typed::Host { is_local: true, .. }))
+}
+
+/// Paints the button that looks at what is in the way.
+fn check_link(ui: &mut Ui, of: Option<String>, actions: &mut Vec<Action>, dialogs: &mut Dialogs) {
+    let tip = match of {
+        Some(_) => "Looks at what is in the way to this host",
+        None => "Looks at whether colleagues can reach this computer",
+    };
+    if link(ui, Icon::Pulse, "Check connection")
+        .on_hover_text(tip)
+        .clicked()
+    {
+        check_connection(of, actions, dialogs);
     }
 }
 

@@ -2,22 +2,7 @@
 
 use std::time::Duration;
 
-/// Bytes in decimal units, as file browsers show them: `112.6 MB`.
-pub(crate) fn bytes(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [
-        (1_000_000_000_000, "TB"),
-        (1_000_000_000, "GB"),
-        (1_000_000, "MB"),
-        (1_000, "kB"),
-    ];
-    for (size, unit) in UNITS {
-        if bytes >= size {
-            let tenths = u128::from(bytes) * 10 / u128::from(size);
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{bytes} B")
-}
+pub(crate) use crate::backend::words::{ago, bytes};
 
 /// A number with thousands set apart: `4,318`.
 pub(crate) fn thousands(number: u64) -> String {
@@ -42,23 +27,30 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
-/// How long ago something was: `just now`, `5 min ago`, `3 h ago`, `2 days ago`.
-pub(crate) fn ago(passed: Duration) -> String {
-    let minutes = passed.as_secs() / 60;
-    match minutes {
-        0 => "just now".to_owned(),
-        1..60 => format!("{minutes} min ago"),
-        60..2880 => format!("{} h ago", minutes / 60),
-        _ => format!("{} days ago", minutes / 1440),
-    }
-}
-
 /// How many people, in words: `1 person`, `3 people`.
 pub(crate) fn people(number: usize) -> String {
     if number == 1 {
         "1 person".to_owned()
     } else {
         format!("{} people", thousands(number as u64))
+    }
+}
+
+/// How many rooms, in words: `1 room`, `2 rooms`.
+pub(crate) fn rooms(number: u64) -> String {
+    if number == 1 {
+        "1 room".to_owned()
+    } else {
+        format!("{} rooms", thousands(number))
+    }
+}
+
+/// How long something has been there: `new`, `for 5 min`, `for 3 h`, `for 2 days`.
+pub(crate) fn age(passed: Duration) -> String {
+    let ago = ago(passed);
+    match ago.strip_suffix(" ago") {
+        Some(time) => format!("for {time}"),
+        None => "new".to_owned(),
     }
 }
 
@@ -130,17 +122,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_in_decimal_units() {
-        assert_eq!(bytes(0), "0 B");
-        assert_eq!(bytes(999), "999 B");
-        assert_eq!(bytes(1_000), "1.0 kB");
-        assert_eq!(bytes(112_648_000), "112.6 MB");
-        assert_eq!(bytes(999_999_999), "999.9 MB");
-        assert_eq!(bytes(2_500_000_000), "2.5 GB");
-        assert_eq!(bytes(u64::MAX), "18446744.0 TB");
-    }
-
-    #[test]
     fn thousands_are_set_apart() {
         assert_eq!(thousands(0), "0");
         assert_eq!(thousands(999), "999");
@@ -157,18 +138,9 @@ mod tests {
     }
 
     #[test]
-    fn the_past_is_told_as_people_tell_it() {
-        for (seconds, words) in [
-            (0, "just now"),
-            (59, "just now"),
-            (60, "1 min ago"),
-            (3_599, "59 min ago"),
-            (3_600, "1 h ago"),
-            (172_799, "47 h ago"),
-            (172_800, "2 days ago"),
-        ] {
-            assert_eq!(ago(Duration::from_secs(seconds)), words);
-        }
+    fn an_age_is_told_as_people_tell_it() {
+        assert_eq!(age(Duration::from_secs(9)), "new");
+        assert_eq!(age(Duration::from_secs(7_200)), "for 2 h");
     }
 
     #[test]
@@ -179,6 +151,7 @@ mod tests {
         assert_eq!(edits(0), "0 edits");
         assert_eq!(edits(1), "1 edit");
         assert_eq!(edits(4_318), "4,318 edits");
+        assert_eq!((rooms(1), rooms(2)), ("1 room".into(), "2 rooms".into()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can be done with a room now, and else why not, in the words of the tooltip.
 
-use crate::backend::{Membership, RecentRoom, Room, RoomState, View};
+use crate::backend::{Membership, RecentRoom, Room, RoomState, Status, View};
 
 const NOT_CONNECTED: &str = "Not connected at the moment";
 const NO_ROOM: &str = "Select a room first";
@@ -36,6 +36,16 @@ pub(crate) fn join(view: &View, room: Option<&Room>) -> Gate {
     }
 }
 
+/// Connect, to a session announced on this network.
+pub(crate) fn connect_nearby(view: &View) -> Gate {
+    match &view.status {
+        Status::Offline => Ok(()),
+        Status::Connecting { .. } | Status::Lost { .. } => no("Press Stop first"),
+        Status::Hosting { .. } => no("Stop hosting first"),
+        Status::Connected { .. } => no("Disconnect first"),
+    }
+}
+
 /// Leave Room.
 pub(crate) fn leave(view: &View) -> Gate {
     online(view)?;
@@ -54,6 +64,15 @@ pub(crate) fn open_in_blender(view: &View, room: Option<&Room>) -> Gate {
         return no("No Blender was found on this computer");
     }
     Ok(())
+}
+
+/// Copy invite, to a room.
+pub(crate) fn invite(room: Option<&Room>, there_is_one: bool) -> Gate {
+    match room {
+        None => no(NO_ROOM),
+        Some(_) if !there_is_one => no("There is no address to invite to"),
+        Some(_) => Ok(()),
+    }
 }
 
 /// Save a copy….

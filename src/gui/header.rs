@@ -1,4 +1,4 @@
-//! The strip on top: name, where the connection stands, and buttons for log, theme and help.
+//! The strip on top: name, where the connection stands, and buttons for log, theme, settings and help.
 
 use std::time::{Duration, Instant};
 
@@ -11,25 +11,32 @@ use super::dialogs::{Dialog, Dialogs};
 use super::format;
 use super::icons::{self, Icon};
 use super::theme::{TEXT_TITLE, Tokens, tokens};
+use super::veil::Veil;
 use super::widgets::icon_button;
 use crate::backend::{Action, BringingBack, Status, Theme, View};
 
-/// Room for the three buttons, in points.
-const BUTTONS_WIDTH: f32 = 3.0 * 32.0 + 2.0 * 8.0;
+/// Room for the four buttons, in points.
+const BUTTONS_WIDTH: f32 = 4.0 * 32.0 + 3.0 * 8.0;
 /// Height of the status pill, in points.
 const PILL_HEIGHT: f32 = 28.0;
 /// Width of the status pill beside its words, in points.
 const PILL_EXTRA: f32 = 44.0;
 
 /// Paints the header.
-pub(crate) fn ui(ui: &mut Ui, view: &View, actions: &mut Vec<Action>, dialogs: &mut Dialogs) {
+pub(crate) fn ui(
+    ui: &mut Ui,
+    view: &View,
+    veil: Veil,
+    actions: &mut Vec<Action>,
+    dialogs: &mut Dialogs,
+) {
     ui.horizontal_centered(|ui| {
         let tokens = tokens(ui);
         let (rect, _) = ui.allocate_exact_size(vec2(22.0, 22.0), Sense::hover());
         icons::paint_logo(ui.painter(), rect, tokens.accent, tokens.on_accent);
         ui.label(RichText::new("Mixdesk").size(TEXT_TITLE).color(tokens.text));
         ui.add_space(4.0);
-        pill(ui, view, tokens);
+        pill(ui, view, veil, tokens);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             // Added in reading order all the same, so that Tab walks them left to right.
             ui.allocate_ui_with_layout(
@@ -55,15 +62,18 @@ fn buttons(ui: &mut Ui, view: &View, actions: &mut Vec<Action>, dialogs: &mut Di
     if icon_button(ui, icon, name, true).clicked() {
         actions.push(Action::SetTheme(next));
     }
+    if icon_button(ui, Icon::Gear, "Settings", true).clicked() {
+        dialogs.open(Dialog::Settings);
+    }
     if icon_button(ui, Icon::Question, "Help (F1)", true).clicked() {
         dialogs.open(Dialog::Help);
     }
 }
 
-fn pill(ui: &mut Ui, view: &View, tokens: &Tokens) {
+fn pill(ui: &mut Ui, view: &View, veil: Veil, tokens: &Tokens) {
     let now = Instant::now();
     let (icon, color) = look(&view.status, tokens);
-    let words = words(view, now);
+    let words = words(view, veil, now);
     if let Status::Lost { retry_at, .. } = &view.status {
         repaint_at_next_second(ui, retry_at.saturating_duration_since(now));
     }
@@ -100,7 +110,7 @@ fn look(status: &Status, tokens: &Tokens) -> (Icon, Color32) {
 }
 
 /// Where the connection stands, in words.
-fn words(view: &View, now: Instant) -> String {
+fn words(view: &View, veil: Veil, now: Instant) -> String {
     if let Some(BringingBack {
         done_bytes,
         total_bytes,
@@ -112,11 +122,12 @@ fn words(view: &View, now: Instant) -> String {
     }
     match &view.status {
         Status::Offline => "Offline".to_owned(),
-        Status::Connecting { target } => format!("Connecting to {target}…"),
+        Status::Connecting { target } => format!("Connecting to {}…", veil.over(target)),
         Status::Hosting { port } => {
             format!("Hosting on port {port} · {}", format::people(view.people))
         }
         Status::Connected { target, .. } => {
+            let target = veil.over(target);
             format!("Connected to {target} · {}", format::people(view.people))
         }
         Status::Lost { retry_at, .. } => {

@@ -41,6 +41,10 @@ pub(crate) enum Icon {
     Dots,
     /// An i: for information.
     Info,
+    /// A toothed wheel: settings.
+    Gear,
+    /// A line with a beat: a check.
+    Pulse,
 }
 
 /// Side of the square the pictures are drawn in.
@@ -126,6 +130,23 @@ impl Icon {
             }
             Self::Disc => pen.disc(8.0, 8.0, 7.0),
             Self::Ring => pen.ring(8.0, 8.0, 6.2),
+            Self::Gear => {
+                pen.ring(8.0, 8.0, 4.4);
+                pen.disc(8.0, 8.0, 1.6);
+                for step in 0..8_u8 {
+                    let direction = Vec2::angled(f32::from(step) * std::f32::consts::FRAC_PI_4);
+                    let (from, to) = (direction * 4.6, direction * 6.8);
+                    pen.line(&[(8.0 + from.x, 8.0 + from.y), (8.0 + to.x, 8.0 + to.y)]);
+                }
+            }
+            Self::Pulse => pen.line(&[
+                (1.0, 8.6),
+                (4.4, 8.6),
+                (6.4, 3.4),
+                (9.4, 13.0),
+                (11.4, 8.6),
+                (15.0, 8.6),
+            ]),
             Self::Dots => {
                 for x in [2.6, 8.0, 13.4] {
                     pen.disc(x, 8.0, 2.2);

@@ -6,10 +6,12 @@
 //! Nothing here blocks, and nothing repaints unless something on screen changes.
 
 mod app;
+mod attempts;
 mod banner;
 mod centre;
 mod color;
 mod connection;
+mod copier;
 mod dialogs;
 mod display;
 mod format;
@@ -17,6 +19,8 @@ mod gates;
 mod header;
 mod host;
 mod icons;
+mod internet;
+mod nearby;
 mod people;
 mod placement;
 mod progress;
@@ -25,8 +29,10 @@ mod room_bar;
 mod rooms;
 mod share;
 mod start;
+mod switch;
 mod theme;
 mod toasts;
+mod veil;
 mod widgets;
 mod window;
 

@@ -2,13 +2,14 @@
 
 use egui::{Align, Checkbox, Layout, Ui};
 
+use super::copier::Copier;
 use super::dialogs::{Dialog, Dialogs};
 use super::gates;
 use super::widgets::{button, danger, explain, primary};
 use crate::backend::{Action, Room, View};
 
 /// Narrower than this, the buttons take two lines, in points.
-const ONE_LINE: f32 = 590.0;
+const ONE_LINE: f32 = 666.0;
 
 /// Width of Keep open and Delete, in points.
 const UPKEEP_WIDTH: f32 = 171.0;
@@ -18,15 +19,20 @@ pub(crate) fn ui(
     ui: &mut Ui,
     view: &View,
     room: Option<&Room>,
+    copier: &mut Copier,
     actions: &mut Vec<Action>,
     dialogs: &mut Dialogs,
 ) {
     if ui.available_width() < ONE_LINE {
         ui.horizontal(|ui| on_the_way(ui, view, room, actions));
-        ui.horizontal(|ui| upkeep(ui, view, room, actions, dialogs));
+        ui.horizontal(|ui| {
+            invite(ui, view, room, copier);
+            upkeep(ui, view, room, actions, dialogs);
+        });
     } else {
         ui.horizontal(|ui| {
             on_the_way(ui, view, room, actions);
+            invite(ui, view, room, copier);
             let space = ui.available_width() - UPKEEP_WIDTH;
             ui.add_space(space.max(0.0));
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
@@ -69,6 +75,28 @@ fn on_the_way(ui: &mut Ui, view: &View, room: Option<&Room>, actions: &mut Vec<A
     let save = button(ui, gate.is_ok(), "Save a copy…", 0.0);
     if let (true, Some(room)) = (explain(save, gate.err().as_deref()).clicked(), room) {
         actions.push(Action::SaveRoom(room.name.clone()));
+    }
+}
+
+/// The way into this room, as one text; only who hosts knows all ways in.
+fn invite(ui: &mut Ui, view: &View, room: Option<&Room>, copier: &mut Copier) {
+    let Some(share) = &view.share else {
+        return;
+    };
+    let text = room.map(|room| share.invite_for(&room.name));
+    let text = text.filter(|text| !text.is_empty());
+    let gate = gates::invite(room, text.is_some());
+    let words = text
+        .as_ref()
+        .map_or("Copy invite", |text| copier.words(text, "Copy invite"));
+    let name = room.map_or("Copy invite to the selected room".to_owned(), |room| {
+        format!("Copy invite to {}", room.name)
+    });
+    let copy = button(ui, gate.is_ok(), words, 104.0).accessible_name(name);
+    let copy = explain(copy, gate.err().as_deref())
+        .on_hover_text("One line that leads your colleague into this room");
+    if let Some(text) = text {
+        copier.on(ui, &copy, &text);
     }
 }
 

@@ -8,8 +8,10 @@ use egui::{
 };
 
 use super::format;
-use super::host::parse_host;
+use super::host::{MAX_PASTED_CHARS, caption as host_caption, parse_host};
+use super::nearby;
 use super::theme::{self, TEXT_HERO, TEXT_TITLE, tokens};
+use super::veil::Veil;
 use super::widgets::{button, caption, card, explain, field, field_error, primary};
 use crate::backend::{Action, BringingBack, DEFAULT_PORT, Status, View};
 
@@ -32,6 +34,7 @@ impl Start {
         &mut self,
         ui: &mut Ui,
         view: &View,
+        veil: Veil,
         port: Option<u16>,
         actions: &mut Vec<Action>,
     ) {
@@ -77,15 +80,18 @@ impl Start {
                     if let Some(bringing_back) = &view.bringing_back {
                         bringing_back_card(ui, bringing_back, actions);
                     } else if let Status::Connecting { target } = &view.status {
-                        connecting_card(ui, target, actions);
+                        connecting_card(ui, &veil.over(target), actions);
                     } else if side_by_side {
                         ui.columns_const(|[host, join]| {
                             host_card(host, port, actions);
-                            self.join_card(join, actions);
+                            self.join_card(join, veil, actions);
                         });
                     } else {
                         host_card(ui, port, actions);
-                        self.join_card(ui, actions);
+                        self.join_card(ui, veil, actions);
+                    }
+                    if view.status == Status::Offline {
+                        nearby::first_line(ui, view, actions);
                     }
                 });
             },
@@ -93,18 +99,21 @@ impl Start {
         ui.advance_cursor_after_rect(area);
     }
 
-    fn join_card(&mut self, ui: &mut Ui, actions: &mut Vec<Action>) {
+    fn join_card(&mut self, ui: &mut Ui, veil: Veil, actions: &mut Vec<Action>) {
         titled(
             ui,
             "Join a session",
-            "Paste the address that your colleague sent you.",
+            "Paste what your colleague sent you: an address, an invite, or the whole message.",
             |ui| {
                 let typed = !self.address.trim().is_empty();
-                let wrong = parse_host(&self.address).err();
+                let read = parse_host(&self.address);
+                let wrong = read.as_ref().err().copied();
                 let shown = wrong.filter(|_| typed);
                 ui.horizontal(|ui| {
                     let edit = TextEdit::singleline(&mut self.address)
                         .desired_width(ui.available_width() - 72.0)
+                        .char_limit(MAX_PASTED_CHARS)
+                        .password(veil.down)
                         .hint_text("192.168.0.48");
                     let response = field(ui, edit, true, shown).accessible_name("Address to join");
                     let enter =
@@ -125,6 +134,8 @@ impl Start {
                 });
                 if let Some(wrong) = shown {
                     field_error(ui, wrong);
+                } else if let (true, Ok(read)) = (typed, &read) {
+                    caption(ui, veil.within(&host_caption(read, &self.address)));
                 }
             },
         );
@@ -188,7 +199,7 @@ fn titled(ui: &mut Ui, title: &str, words: &str, content: impl FnOnce(&mut Ui)) 
         ui.spacing_mut().item_spacing = vec2(8.0, 8.0);
         let color = tokens(ui).text;
         ui.add(Label::new(RichText::new(title).size(TEXT_TITLE).color(color)).truncate());
-        ui.scope(|ui| {
+        ui.with_layout(Layout::top_down(Align::Min), |ui| {
             // Two lines for both cards, so that their buttons stand level.
             ui.set_min_height(36.0);
             caption(ui, words);

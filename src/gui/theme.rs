@@ -272,6 +272,7 @@ mod tests {
                 tokens.on_accent,
                 tokens.accent_hovered,
             ),
+            ("a link on a card", tokens.accent, tokens.panel),
             ("text on a failure", tokens.text, tokens.bad_fill),
             ("bad on a failure", tokens.bad, tokens.bad_fill),
             ("text on a warning", tokens.text, tokens.warning_fill),

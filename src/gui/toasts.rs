@@ -9,6 +9,7 @@ use egui::{
 
 use super::icons::Icon;
 use super::theme::{RADIUS_LARGE, tokens};
+use super::veil::Veil;
 use super::widgets::{icon, icon_button};
 use crate::backend::{Level, Notice};
 
@@ -58,7 +59,7 @@ impl Toasts {
     }
 
     /// Paints the news, and takes away what is over. They stand above the lowest `keep_clear` points.
-    pub(crate) fn ui(&mut self, context: &Context, keep_clear: f32) {
+    pub(crate) fn ui(&mut self, context: &Context, keep_clear: f32, veil: Veil) {
         let now = context.input(|input| input.time);
         self.shown.retain(|toast| toast.until > now);
         let Some(next) = self
@@ -76,7 +77,7 @@ impl Toasts {
             .order(Order::Foreground)
             .show(context, |ui| {
                 for toast in &self.shown {
-                    if toast.ui(ui) {
+                    if toast.ui(ui, veil) {
                         closed = Some(toast.number);
                     }
                 }
@@ -89,16 +90,17 @@ impl Toasts {
 
 impl Toast {
     /// Paints it; whether it is to be closed.
-    fn ui(&self, ui: &mut Ui) -> bool {
+    fn ui(&self, ui: &mut Ui, veil: Veil) -> bool {
         let tokens = tokens(ui);
         let (picture, color) = match self.notice.level {
             Level::Info => (Icon::Info, tokens.accent),
             Level::Warning => (Icon::Warning, tokens.warning),
             Level::Error => (Icon::Warning, tokens.bad),
         };
+        let text = veil.within(&self.notice.text);
         let status = UiBuilder::new()
             .accessibility_role(Role::Status)
-            .accessibility_label(self.notice.text.clone())
+            .accessibility_label(text.clone())
             .id_salt(self.number);
         ui.scope_builder(status, |ui| {
             Frame::new()
@@ -117,10 +119,7 @@ impl Toast {
                         icon(ui, picture, 15.0, color);
                         ui.scope(|ui| {
                             ui.set_width(WIDTH);
-                            ui.add(
-                                Label::new(RichText::new(&self.notice.text).color(tokens.text))
-                                    .wrap(),
-                            );
+                            ui.add(Label::new(RichText::new(text).color(tokens.text)).wrap());
                         });
                         icon_button(ui, Icon::Cross, "Close this message", true).clicked()
                     })

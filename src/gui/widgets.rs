@@ -123,6 +123,24 @@ pub(crate) fn button(ui: &mut Ui, enabled: bool, text: &str, min_width: f32) -> 
     }
 }
 
+/// A small button that looks like a link, with a picture before it.
+pub(crate) fn link(ui: &mut Ui, picture: Icon, text: &str) -> Response {
+    ui.scope(|ui| {
+        let spacing = ui.spacing_mut();
+        spacing.interact_size.y = 20.0;
+        spacing.item_spacing.x = 3.0;
+        spacing.button_padding = vec2(4.0, 1.0);
+        ui.horizontal(|ui| {
+            let color = tokens(ui).accent;
+            icon(ui, picture, 13.0, color);
+            let words = RichText::new(text).size(TEXT_SMALL).color(color);
+            ui.add(Button::new(words).frame_when_inactive(false))
+        })
+        .inner
+    })
+    .inner
+}
+
 /// A square button with a picture; `name` is what it does, for the tooltip and for screen readers.
 pub(crate) fn icon_button(ui: &mut Ui, icon: Icon, name: &str, enabled: bool) -> Response {
     let tokens = tokens(ui);
@@ -190,7 +208,8 @@ pub(crate) fn explain(response: Response, why: Option<&str>) -> Response {
     response.on_disabled_hover_text(why)
 }
 
-fn describe(response: &Response, words: &str) {
+/// Says more of a control to screen readers than its name does.
+pub(crate) fn describe(response: &Response, words: &str) {
     response
         .ctx
         .accesskit_node_builder(response.id, |node| node.set_description(words));

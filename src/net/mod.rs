@@ -4,6 +4,7 @@
 //! frame, never says anything, or takes nothing off our hands is an error with its own sentence.
 
 mod connect;
+mod line;
 mod listen;
 mod pulse;
 mod read;
@@ -12,9 +13,10 @@ mod why;
 mod write;
 
 pub use connect::{ConnectError, Connected, connect};
+pub use line::Line;
 pub use listen::{Bind, canonical, listen, prepare, raise_open_files};
 pub use pulse::Pulse;
 pub use read::{FrameReader, Patience, ReadError, io_words};
 pub use target::{Target, TargetError, parse_port};
 pub use why::Why;
-pub use write::{MAX_SLICES, WriteError, write_frames};
+pub use write::{DEAD_AFTER, FEEL_EVERY, MAX_SLICES, WriteError, advance, write_frames};

@@ -19,10 +19,10 @@ pub const MAX_SLICES: usize = 256;
 /// hold up somebody's small edit. Less at a time wakes the readers more often than the turns are worth.
 const TURN_BYTES: usize = 256 << 10;
 
-/// How often somebody who takes nothing is felt for.
-const FEEL_EVERY: Duration = Duration::from_secs(5);
+/// How often somebody who takes or confirms nothing is felt for.
+pub const FEEL_EVERY: Duration = Duration::from_secs(5);
 /// Somebody who answers nothing for so long is dead: together with the last feeling within 30 s.
-const DEAD_AFTER: Duration = Duration::from_secs(20);
+pub const DEAD_AFTER: Duration = Duration::from_secs(20);
 
 /// Why nothing more can be written.
 #[derive(Debug, Error)]
@@ -92,7 +92,8 @@ fn turn(frames: &VecDeque<Bytes>) -> Vec<IoSlice<'_>> {
     slices.collect()
 }
 
-fn advance(frames: &mut VecDeque<Bytes>, mut written: usize) {
+/// Takes what is written off the front of `frames`.
+pub fn advance(frames: &mut VecDeque<Bytes>, mut written: usize) {
     while let Some(front) = frames.front_mut() {
         if front.len() > written {
             front.advance(written);

@@ -1,8 +1,9 @@
-//! What an address is, told from the interface's name and the address's range.
+//! What an address is: what is known of its interface (`told.rs`), and the address's range.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Interface;
+use super::told::Told;
 
 /// What an address is, as far as colleagues are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,26 +83,27 @@ impl AddressKind {
     }
 
     /// What the address of an interface is. `None` for those that mean nothing to anybody else: loopback,
-    /// unspecified, multicast.
+    /// unspecified, multicast, Teredo.
     pub(super) fn of(interface: &Interface, default: Option<IpAddr>) -> Option<Self> {
         let ip = interface.ip;
         if ip.is_loopback()
             || ip.is_unspecified()
             || ip.is_multicast()
             || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
+            || is_teredo(ip)
         {
             return None;
         }
-        let name = interface.name.to_lowercase();
-        let named = by_name(&name);
-        // Windows moves the network card's own address to a `vEthernet` switch that bridges it to the outside.
-        let is_bridge_to_outside = name.starts_with("vethernet") && default == Some(ip);
-        Some(match named {
+        let told = Told::of(interface);
+        // Windows moves the network card's own address to a virtual switch that bridges it to the outside.
+        let is_bridge_to_outside =
+            told.is_switch && (default == Some(ip) || interface.adapter.way_out.is_some());
+        Some(match told.made_by {
             Some(kind @ (Self::Docker | Self::VirtualMachine)) if !is_bridge_to_outside => kind,
             _ if is_link_local(ip) => Self::LinkLocal,
             // A name is surer than a range: people give their ZeroTier networks any range they like.
             Some(kind @ Self::Vpn(_)) => kind,
-            _ => by_range(ip, named, interface.is_point_to_point),
+            _ => by_range(ip, &told),
         })
     }
 }
@@ -128,74 +130,21 @@ impl Vpn {
     }
 }
 
-/// Beginnings of interface names, in lower case; the first that fits counts.
-///
-/// Linux and macOS name by driver; Windows has the names that installers and people gave.
-const NAMES: &[(&str, AddressKind)] = &[
-    ("docker", AddressKind::Docker),
-    ("br-", AddressKind::Docker),
-    ("veth", AddressKind::Docker),
-    ("podman", AddressKind::Docker),
-    ("cni", AddressKind::Docker),
-    ("virbr", AddressKind::VirtualMachine),
-    ("vboxnet", AddressKind::VirtualMachine),
-    ("virtualbox", AddressKind::VirtualMachine),
-    ("vmnet", AddressKind::VirtualMachine),
-    ("vmware", AddressKind::VirtualMachine),
-    ("lxcbr", AddressKind::VirtualMachine),
-    ("lxdbr", AddressKind::VirtualMachine),
-    ("zt", AddressKind::Vpn(Vpn::ZeroTier)),
-    ("zerotier", AddressKind::Vpn(Vpn::ZeroTier)),
-    ("ham", AddressKind::Vpn(Vpn::Hamachi)),
-    ("logmein hamachi", AddressKind::Vpn(Vpn::Hamachi)),
-    ("tailscale", AddressKind::Vpn(Vpn::Tailscale)),
-    ("radmin", AddressKind::Vpn(Vpn::Radmin)),
-    ("wg", AddressKind::Vpn(Vpn::WireGuard)),
-    ("wireguard", AddressKind::Vpn(Vpn::WireGuard)),
-    ("tun", AddressKind::Vpn(Vpn::OpenVpn)),
-    ("tap", AddressKind::Vpn(Vpn::OpenVpn)),
-    ("openvpn", AddressKind::Vpn(Vpn::OpenVpn)),
-    ("wl", AddressKind::WiFi),
-    ("wi-fi", AddressKind::WiFi),
-    ("wifi", AddressKind::WiFi),
-    ("wireless", AddressKind::WiFi),
-    ("eth", AddressKind::Ethernet),
-    ("enp", AddressKind::Ethernet),
-    ("eno", AddressKind::Ethernet),
-    ("ens", AddressKind::Ethernet),
-    ("enx", AddressKind::Ethernet),
-    ("em", AddressKind::Ethernet),
-];
-
-/// What the name alone tells, `name` being in lower case.
-fn by_name(name: &str) -> Option<AddressKind> {
-    // Before `veth`: Hyper-V's and WSL's switches on Windows, not a container's end on Linux.
-    if name.starts_with("vethernet") {
-        return Some(AddressKind::VirtualMachine);
-    }
-    NAMES
-        .iter()
-        .find(|(start, _)| name.starts_with(start))
-        .map(|&(_, kind)| kind)
-}
-
-/// What the range tells; `named` is the sort of network the name told, if any.
-fn by_range(ip: IpAddr, named: Option<AddressKind>, is_point_to_point: bool) -> AddressKind {
-    let medium = match named {
-        Some(kind @ (AddressKind::Ethernet | AddressKind::WiFi)) => Some(kind),
-        _ => None,
-    };
+/// What the range tells of an address that no name explains.
+fn by_range(ip: IpAddr, told: &Told) -> AddressKind {
     let vpn = match ip {
         IpAddr::V4(ip) => vpn_of_v4(ip),
         IpAddr::V6(ip) => vpn_of_v6(ip),
     };
+    let is_line = told.medium.is_some() || told.is_dial_up || told.is_mobile;
     match (ip, vpn) {
-        // On a network card this range comes from the provider (RFC 6598), elsewhere from Tailscale.
-        (IpAddr::V4(_), Some(Vpn::Tailscale)) if medium.is_some() => AddressKind::Carrier,
+        // On a network card or a modem this range comes from the provider (RFC 6598), elsewhere from Tailscale.
+        (IpAddr::V4(_), Some(Vpn::Tailscale)) if is_line => AddressKind::Carrier,
         (_, Some(vpn)) => AddressKind::Vpn(vpn),
         (IpAddr::V4(ip), None) if is_public(ip) => AddressKind::Internet,
-        (_, None) if is_point_to_point => AddressKind::Vpn(Vpn::Other),
-        (IpAddr::V4(_), None) => medium.unwrap_or(AddressKind::Lan),
+        (IpAddr::V4(_), None) if told.is_mobile => AddressKind::Carrier,
+        (_, None) if told.is_tunnel => AddressKind::Vpn(Vpn::Other),
+        (IpAddr::V4(_), None) => told.medium.unwrap_or(AddressKind::Lan),
         (IpAddr::V6(_), None) => AddressKind::Ipv6,
     }
 }
@@ -225,7 +174,12 @@ fn vpn_of_v6(ip: Ipv6Addr) -> Option<Vpn> {
     }
 }
 
-fn is_link_local(ip: IpAddr) -> bool {
+/// Made up by Windows, to be reached over Microsoft's servers, which are gone (RFC 4380).
+fn is_teredo(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if matches!(ip.segments(), [0x2001, 0, ..]))
+}
+
+pub(super) fn is_link_local(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_unicast_link_local(),
@@ -234,6 +188,8 @@ fn is_link_local(ip: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Adapter;
+    use super::super::Medium;
     use super::{AddressKind, Interface, Vpn};
 
     fn kind(name: &str, ip: &str) -> Option<AddressKind> {
@@ -246,6 +202,8 @@ mod tests {
             ip: ip.parse().unwrap(),
             is_up: true,
             is_point_to_point: false,
+            is_passing: false,
+            adapter: Adapter::default(),
         }
     }
 
@@ -370,6 +328,7 @@ mod tests {
             "224.0.0.1",
             "ff02::1",
             "255.255.255.255",
+            "2001:0:4137:9e76:2cf1:3b8f:3f57:fe77",
         ] {
             assert_eq!(kind("eth0", ip), None, "{ip}");
         }
@@ -397,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_with_the_default_route_is_the_real_network() {
+    fn a_switch_that_leads_out_is_the_real_network() {
         let switch = interface("vEthernet (External)", "192.168.0.48");
         assert_eq!(
             AddressKind::of(&switch, Some(switch.ip)),
@@ -406,6 +365,19 @@ mod tests {
         assert_eq!(
             AddressKind::of(&switch, None),
             Some(AddressKind::VirtualMachine)
+        );
+        // A VPN has the default route, and the switch still its router.
+        let leads_out = Interface {
+            adapter: Adapter {
+                description: Some("Hyper-V Virtual Ethernet Adapter #2".to_owned()),
+                medium: Some(Medium::Cable),
+                way_out: Some(25),
+            },
+            ..switch
+        };
+        assert_eq!(
+            AddressKind::of(&leads_out, Some([10, 8, 0, 6].into())),
+            Some(AddressKind::Lan)
         );
     }
 }

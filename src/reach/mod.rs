@@ -1,11 +1,13 @@
 //! How others reach this computer: its addresses, each with what it is.
 //!
-//! Reading order: `kind.rs` says what an address is, `rank.rs` which ones are shown and in which order. Both are
-//! pure; only [`addresses`] asks the system, and sends nothing to anybody. `mapping/` asks the router to let people from
-//! the internet in; `outside.rs` asks a server in the internet for this computer's address there. Both do so only when
-//! a person wants it. `invite/` puts addresses into one line for a colleague and understands what a colleague has
-//! sent; pure as well. `probe.rs` tries them. `doctor/` says why somebody cannot be reached.
+//! Reading order: `kind.rs` and `told.rs` say what an address is, `rank.rs` which ones are shown and in which order.
+//! They are pure; `system/` asks the system, and hears of it when networks change; `watch.rs` keeps the list up to date.
+//! So far nothing is sent to anybody. `discovery/` announces our session to this computer's networks and lists those of
+//! others. `invite/` puts all the ways here into one line for a colleague and understands what a colleague has sent;
+//! pure as well. `probe.rs` tries such ways. `mapping/` asks the router to let people from the internet in; `outside.rs`
+//! asks a server in the internet for this computer's address there: both only when a person wants it.
 
+mod discovery;
 pub mod doctor;
 mod invite;
 mod kind;
@@ -13,15 +15,22 @@ pub mod mapping;
 mod outside;
 mod probe;
 mod rank;
+mod system;
+#[cfg(test)]
+mod systems;
+mod told;
+mod watch;
 
 use std::net::IpAddr;
 
+pub use discovery::{Announcement, Announcer, Answer, Browser, DiscoveryError, Found};
 pub use invite::{Invite, Route, RouteKind, SESSION_CHARS, Typed, TypedError, understand};
 pub use kind::{AddressKind, Vpn};
 pub use mapping::{Mapping, MappingState};
 pub use outside::{StunError, outside_by_stun};
 pub use probe::{Answered, NoAnswer, first_that_answers, probe};
 pub use rank::rank;
+pub use watch::AddressWatch;
 
 /// One address of this computer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,33 +50,58 @@ pub struct Interface {
     pub name: String,
     /// One of its addresses; an interface with several comes once for each.
     pub ip: IpAddr,
-    /// The interface works now: switched on, and its cable or radio has a link.
+    /// The address works now: the interface is switched on, its cable or radio has a link, and nobody else was found
+    /// to have the address.
     pub is_up: bool,
     /// The interface is a tunnel to one other end, not a network of many.
     pub is_point_to_point: bool,
+    /// The address will be given up, within days or at once: temporary (RFC 8981) or deprecated (RFC 4862).
+    pub is_passing: bool,
+    /// What has the address.
+    pub adapter: Adapter,
+}
+
+/// What is behind a network interface, as far as the system knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Adapter {
+    /// What its driver calls it, where names are given by people and installers: on Windows, where “Ethernet 3” may
+    /// be a `ZeroTier Virtual Port`.
+    pub description: Option<String>,
+    /// What carries it.
+    pub medium: Option<Medium>,
+    /// There is a router behind it that leads out, though not necessarily the one in use now. The number is the
+    /// system's reluctance to take it: of several, the least wins.
+    pub way_out: Option<u32>,
+}
+
+/// What carries a network interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// A network card, or what the computer takes for one.
+    Cable,
+    /// A Wi-Fi card.
+    Radio,
+    /// A modem in a mobile network.
+    Mobile,
+    /// A program of this computer, or another computer that the program speaks to.
+    Tunnel,
+    /// The kernel's own WireGuard.
+    WireGuard,
 }
 
 /// The addresses of this computer, best first. Empty when it has no network, or the system does not tell.
 ///
-/// Asks the system each time, which takes some milliseconds: networks come and go while the program runs.
+/// Asks the system each time, which takes some milliseconds and may block: [`AddressWatch`] does it where it harms
+/// nobody, and whenever networks change.
 #[must_use]
 pub fn addresses() -> Vec<Address> {
-    let interfaces = match if_addrs::get_if_addrs() {
-        Ok(interfaces) => interfaces,
-        Err(error) => {
-            tracing::warn!(%error, "The system does not tell this computer's addresses");
-            Vec::new()
-        }
-    };
-    let interfaces = interfaces.into_iter().map(|interface| Interface {
-        ip: interface.ip(),
-        is_up: interface.is_oper_up(),
-        is_point_to_point: interface.is_p2p(),
-        name: interface.name,
+    let interfaces = system::interfaces().unwrap_or_else(|error| {
+        tracing::warn!(%error, "The system does not tell this computer's addresses");
+        Vec::new()
     });
     // Only a hint: without a default route there is none, and the interfaces are listed all the same.
     let default = local_ip_address::local_ip().ok();
-    rank(interfaces.collect(), default)
+    rank(interfaces, default)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! This computer's address in the internet, as a STUN server sees it (RFC 8489).
 //!
-//! Asked only when a person wants it: the server learns the address. The crates for it are not used: one does not
-//! compare transaction ids, the other decodes hostile bytes with unsound code, and what is needed is one request without
-//! attributes and two attributes of the answer.
+//! Asked only when a person wants it: the server learns the address. Of the crates for it, stunclient does not compare
+//! transaction ids, and stun_codec decodes with `unsafe` what anybody may send; what is needed is one request without
+//! attributes, and two attributes of the answer.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::kind::is_link_local;
 use super::{Address, AddressKind, Interface};
 
 /// IPv6 addresses listed of one network. Systems keep a lasting one and, each day, a new temporary one (RFC 8981).
@@ -12,26 +13,39 @@ const IPV6_OF_ONE_NETWORK: usize = 2;
 const IPV6_IN_ALL: usize = 4;
 
 /// Sorts a computer's addresses, best for colleagues first, and leaves out what is of no use: interfaces that are
-/// down, loopback, doubles, and IPv6 addresses beyond a handful.
+/// down, loopback, doubles, IPv6 addresses beyond a handful, and those that every interface gives itself (`fe80::`)
+/// where there are real ones.
 ///
 /// `default` is the address that the default route uses, if known. It only decides between addresses of one kind, as
 /// a VPN that takes all traffic owns the default route too and still is not what colleagues next door should use.
+/// Where it is such a VPN's, the way out beneath it decides instead: the network with a router is the one that
+/// colleagues are in, rather than a cable to a camera.
 #[must_use]
 pub fn rank(interfaces: Vec<Interface>, default: Option<IpAddr>) -> Vec<Address> {
-    let mut addresses: Vec<Address> = interfaces
+    let mut found: Vec<(Interface, AddressKind)> = interfaces
         .into_iter()
         .filter(|interface| interface.is_up)
         .filter_map(|interface| {
             let kind = AddressKind::of(&interface, default)?;
-            Some(Address {
-                ip: interface.ip,
-                kind,
-                interface: interface.name,
-            })
+            Some((interface, kind))
         })
         .collect();
+    let has_real_ones = found.iter().any(|(_, kind)| kind.for_colleagues());
+    found.retain(|(interface, kind)| {
+        let is_in_vain =
+            has_real_ones || interface.is_point_to_point || *kind != AddressKind::LinkLocal;
+        !(interface.ip.is_ipv6() && is_link_local(interface.ip) && is_in_vain)
+    });
     // Stable, so that the system's own order counts where nothing else does.
-    addresses.sort_by_key(|address| place(address, default));
+    found.sort_by_key(|(interface, kind)| place(interface, *kind, default));
+    let mut addresses: Vec<Address> = found
+        .into_iter()
+        .map(|(interface, kind)| Address {
+            ip: interface.ip,
+            kind,
+            interface: interface.name,
+        })
+        .collect();
 
     let mut seen = HashSet::new();
     addresses.retain(|address| seen.insert(address.ip));
@@ -57,8 +71,8 @@ pub fn rank(interfaces: Vec<Interface>, default: Option<IpAddr>) -> Vec<Address>
 }
 
 /// Where an address stands among the others; smaller comes first.
-fn place(address: &Address, default: Option<IpAddr>) -> impl Ord + use<> {
-    let group = match address.kind {
+fn place(interface: &Interface, kind: AddressKind, default: Option<IpAddr>) -> impl Ord + use<> {
+    let group = match kind {
         AddressKind::Ethernet | AddressKind::WiFi | AddressKind::Lan => 0,
         AddressKind::Internet => 1,
         AddressKind::Vpn(vpn) if vpn.is_mesh() => 2,
@@ -68,21 +82,27 @@ fn place(address: &Address, default: Option<IpAddr>) -> impl Ord + use<> {
         AddressKind::LinkLocal => 6,
         AddressKind::Docker | AddressKind::VirtualMachine => 7,
     };
-    let medium = match address.kind {
+    let medium = match kind {
         AddressKind::Ethernet => 0,
         AddressKind::WiFi => 1,
         _ => 2,
     };
-    let is_lasting_and_global = match address.ip {
-        IpAddr::V4(_) => (false, false),
-        IpAddr::V6(ip) => (!ip.is_unique_local(), is_made_from_hardware(ip)),
+    let is_global_and_lasting = match interface.ip {
+        IpAddr::V4(_) => (false, false, false),
+        IpAddr::V6(ip) => (
+            !ip.is_unique_local(),
+            !interface.is_passing,
+            is_made_from_hardware(ip),
+        ),
     };
+    let way_out = interface.adapter.way_out;
     (
         group,
-        default != Some(address.ip),
-        address.ip.is_ipv6(),
+        default != Some(interface.ip),
+        (way_out.is_none(), way_out),
+        interface.ip.is_ipv6(),
         medium,
-        Reverse(is_lasting_and_global),
+        Reverse(is_global_and_lasting),
     )
 }
 
@@ -101,6 +121,7 @@ fn is_made_from_hardware(ip: Ipv6Addr) -> bool {
 mod tests {
     use std::net::IpAddr;
 
+    use super::super::Adapter;
     use super::{Interface, rank};
 
     fn interface(name: &str, ip: &str) -> Interface {
@@ -109,6 +130,8 @@ mod tests {
             ip: ip.parse().unwrap(),
             is_up: true,
             is_point_to_point: false,
+            is_passing: false,
+            adapter: Adapter::default(),
         }
     }
 
@@ -131,7 +154,6 @@ mod tests {
             "lo 127.0.0.1",
             "docker0 172.17.0.1",
             "eth1 169.254.1.1",
-            "eth0 fe80::1",
             "eth0 fd00::1",
             "eth0 2001:db8::1",
             "wlan0 100.64.0.9",
@@ -152,7 +174,6 @@ mod tests {
             "fd00::1",
             "100.64.0.9",
             "169.254.1.1",
-            "fe80::1",
             "172.17.0.1",
         ];
         assert_eq!(ranked(&interfaces, None), order);
@@ -251,5 +272,72 @@ mod tests {
             "fd00:0:0:1::aaaa",
         ];
         assert_eq!(ranked(&interfaces, None), kept);
+    }
+
+    #[test]
+    fn beneath_a_vpn_with_the_default_route_the_network_with_a_router_is_the_best() {
+        let with_way_out = |text: &str, way_out: Option<u32>| {
+            let (name, ip) = text.rsplit_once(' ').unwrap();
+            let mut interface = interface(name, ip);
+            interface.adapter.way_out = way_out;
+            interface
+        };
+        let vpn = "10.8.0.6".parse().ok();
+        let table = [
+            // A cable to a camera, and Wi-Fi that leads out.
+            ("eth0 10.0.0.5", None, "wlan0 192.168.0.7", Some(600)),
+            // Both lead out: the system's own choice.
+            ("wlan0 10.0.0.5", Some(600), "eth0 192.168.0.7", Some(100)),
+            // Neither does.
+            ("wlan0 10.0.0.5", None, "eth0 192.168.0.7", None),
+        ];
+        for (other, other_way, best, best_way) in table {
+            let interfaces = vec![
+                with_way_out("tun0 10.8.0.6", Some(0)),
+                with_way_out(other, other_way),
+                with_way_out(best, best_way),
+            ];
+            let ranked = rank(interfaces, vpn);
+            let (_, best) = best.rsplit_once(' ').unwrap();
+            assert_eq!(ranked[0].ip.to_string(), best);
+            assert_eq!(ranked[2].ip.to_string(), "10.8.0.6");
+        }
+    }
+
+    #[test]
+    fn what_every_interface_gives_itself_is_listed_only_where_there_is_nothing_else() {
+        let in_vain = ["docker0 fe80::3", "veth12ab fe80::4", "docker0 172.17.0.1"];
+        let nothing_else = ["eth0 fe80::1", "eth1 169.254.3.4", "eth1 fe80::2"];
+        let listed = ["169.254.3.4", "fe80::1", "fe80::2", "172.17.0.1"];
+        assert_eq!(ranked(&[nothing_else, in_vain].concat(), None), listed);
+        let real = ["wlan0 192.168.0.48", "wlan0 fe80::5", "eth1 169.254.3.4"];
+        let listed = ["192.168.0.48", "169.254.3.4", "172.17.0.1"];
+        assert_eq!(ranked(&[real, in_vain].concat(), None), listed);
+        let tunnel = Interface {
+            is_point_to_point: true,
+            ..interface("utun3", "fe80::5")
+        };
+        assert_eq!(rank(vec![tunnel], None), []);
+    }
+
+    #[test]
+    fn temporary_ipv6_addresses_come_behind_the_lasting_one() {
+        let temporary = |ip: &str| Interface {
+            is_passing: true,
+            ..interface("eth0", ip)
+        };
+        let ranked = rank(
+            vec![
+                temporary("2001:db8::aaaa"),
+                temporary("2001:db8::bbbb"),
+                interface("eth0", "2001:db8::cccc"),
+            ],
+            None,
+        );
+        let ips: Vec<String> = ranked
+            .iter()
+            .map(|address| address.ip.to_string())
+            .collect();
+        assert_eq!(ips, ["2001:db8::cccc", "2001:db8::aaaa"]);
     }
 }

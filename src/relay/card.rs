@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use parking_lot::Mutex;
 
 use super::PeerId;
+use super::account::Account;
 
 /// One connection: what its commands are signed with, and what flowed.
 #[derive(Debug)]
@@ -17,17 +18,20 @@ pub(super) struct Card {
     pub(super) since: SystemTime,
     /// What it calls itself now. Short and never held across an await.
     name: Mutex<Option<Arc<str>>>,
+    /// What it has added to rooms.
+    pub(super) account: Arc<Account>,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
 }
 
 impl Card {
-    pub(super) fn new(id: PeerId, client_id: String) -> Self {
+    pub(super) fn new(id: PeerId, client_id: String, account: Arc<Account>) -> Self {
         Self {
             id,
             client_id,
             since: SystemTime::now(),
             name: Mutex::default(),
+            account,
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
         }

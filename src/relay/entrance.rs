@@ -15,7 +15,7 @@ use super::door::{Entry, Place, Visit};
 use super::hub::Hub;
 use super::limits::{DRAIN, Limits};
 use super::peer::{self, CLOSING, linger};
-use crate::net::{Pulse, WriteError, write_frames};
+use crate::net::{Line, Pulse, WriteError, write_frames};
 use crate::protocol::{Decoder, Foreign, FrameError, HEADER_BYTES, RelayMessage};
 
 /// What one who waits is told, at once and then now and again: an end that is gone is noticed by that
@@ -49,10 +49,12 @@ impl From<Failed> for Turned {
     }
 }
 
-/// Serves a connection that was accepted, to its end.
+/// Serves a connection that was accepted, to its end. `line`: the writing half, where it may be written
+/// to without its task.
 pub(super) async fn serve<R, W>(
     mut reader: R,
     mut writer: W,
+    line: Option<Line>,
     visit: Visit,
     hub: Arc<Hub>,
     shutdown: CancellationToken,
@@ -77,7 +79,7 @@ pub(super) async fn serve<R, W>(
     let turned = match waited.and_then(|()| Ok(hub.connect(address, quiet)?)) {
         Ok(admission) => {
             let reader = (&said[..]).chain(reader);
-            return peer::run(reader, writer, address, admission, hub, shutdown).await;
+            return peer::run(reader, writer, line, address, admission, hub, shutdown).await;
         }
         Err(turned) => turned,
     };
@@ -140,13 +142,15 @@ async fn hello<R: AsyncRead + Unpin>(
     reader: &mut R,
     said: &mut Vec<u8>,
     limits: &Limits,
-) -> Result<(), Failed> {
+) -> Result<(), Turned> {
     let reading = async {
         while said.len() < HEADER_BYTES {
             if !take_in(reader, said).await {
                 return Err(match Foreign::guess(said) {
-                    Foreign::Unknown => Failed::GaveUp,
-                    foreign => Failed::Foreign(foreign),
+                    // As those do who check whether an announced session answers.
+                    Foreign::Unknown if said.is_empty() => Turned::Looked,
+                    Foreign::Unknown => Failed::GaveUp.into(),
+                    foreign => Failed::Foreign(foreign).into(),
                 });
             }
         }
@@ -161,8 +165,8 @@ async fn hello<R: AsyncRead + Unpin>(
         .put_slice(said.get(..HELLO_BYTES).unwrap_or(said));
     match decoder.next_frame() {
         Ok(_) => Ok(()),
-        Err(FrameError::NotMixer(foreign)) => Err(Failed::Foreign(foreign)),
-        Err(error) => Err(Failed::CutOff(error.to_string())),
+        Err(FrameError::NotMixer(foreign)) => Err(Failed::Foreign(foreign).into()),
+        Err(error) => Err(Failed::CutOff(error.to_string()).into()),
     }
 }
 
@@ -246,7 +250,14 @@ mod tests {
             let (reader, writer) = tokio::io::split(theirs);
             let visit = hub.door.knock((STRANGER, 50_000).into()).unwrap();
             let shutdown = CancellationToken::new();
-            let serving = tokio::spawn(serve(reader, writer, visit, Arc::clone(&hub), shutdown));
+            let serving = tokio::spawn(serve(
+                reader,
+                writer,
+                None,
+                visit,
+                Arc::clone(&hub),
+                shutdown,
+            ));
             let (reader, writer) = tokio::io::split(ours);
             let long = Duration::from_secs(86_400);
             let patience = Patience {
@@ -322,6 +333,15 @@ mod tests {
             let frame = scene.reader.next().await.unwrap().unwrap();
             assert_eq!(frame.kind(), Kind::CLIENT_ID);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_only_connects_is_no_attempt() {
+        let scene = Scene::new();
+        let hub = Arc::clone(&scene.hub);
+        drop((scene.reader, scene.writer));
+        scene.serving.await.unwrap();
+        assert!(hub.door.look(|gate, _| gate.attempts()).is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::PeerId;
+use super::account::{Account, AddressAccount, Budget};
 use super::attempts::Failed;
 use super::bulletin::{Bulletin, Piece};
 use super::card::Card;
@@ -21,7 +22,7 @@ use super::door::Door;
 use super::guests::{Guests, Origin};
 use super::library::Library;
 use super::limits::{ERROR_TEXT_BYTES, LOG_LINES, Limits, ROOM_NAME_BYTES, SWEEP_EVERY};
-use super::log::{Budget, Log};
+use super::log::Log;
 use super::outbox::{Member, Outbox, Reply};
 use super::pending::Pending;
 use super::restore::Found;
@@ -48,7 +49,7 @@ pub(super) struct Hub {
     limits: Limits,
     /// Where rooms are kept, if they are.
     library: Option<Library>,
-    /// What all rooms may take.
+    /// What all rooms take.
     budget: Arc<Budget>,
 }
 
@@ -66,7 +67,10 @@ pub(super) struct Admission {
 }
 
 impl Hub {
-    pub(super) fn new(limits: Limits, guests: Guests, library: Option<Library>) -> Self {
+    pub(super) fn new(mut limits: Limits, guests: Guests, library: Option<Library>) -> Self {
+        if let Some(curbed) = limits.curb() {
+            tracing::warn!("{curbed}");
+        }
         Self {
             state: Mutex::default(),
             bulletin: Bulletin::new(),
@@ -112,9 +116,10 @@ impl Hub {
             Arc::clone(&share.pending),
             Arc::clone(&self.pending),
         );
-        let outbox = Arc::new(Outbox::new(pending));
         let (end, ended) = oneshot::channel();
-        let card = Arc::new(Card::new(id, client_id));
+        let account = self.account(&mut state, address.ip().into());
+        let card = Arc::new(Card::new(id, client_id, account));
+        let outbox = Outbox::new(pending, Arc::clone(&card));
         let peer = Peer {
             client_id: card.client_id.clone(),
             card: Arc::clone(&card),
@@ -141,6 +146,17 @@ impl Hub {
             ended,
             quiet,
         })
+    }
+
+    /// The account of a new peer from there.
+    fn account(&self, state: &mut State, origin: Origin) -> Arc<Account> {
+        let known = state.accounts.get(&origin).and_then(Weak::upgrade);
+        let address = known.unwrap_or_else(|| {
+            let new = AddressAccount::new(&self.budget, self.limits.rooms_bytes_of(origin));
+            state.accounts.insert(origin, Arc::downgrade(&new));
+            new
+        });
+        Account::new(address, self.limits.rooms_bytes_per_peer)
     }
 
     /// Forgets a peer: it leaves its room, then everybody is told.
@@ -376,14 +392,8 @@ impl Hub {
             return Err("The version texts are too long.".to_owned());
         }
         let log = match &self.library {
-            Some(library) => library.begin(
-                name,
-                &attributes,
-                self.limits.keep(),
-                &self.budget,
-                &self.changed,
-            ),
-            None => Arc::new(Log::new(self.limits.keep(), Arc::clone(&self.budget))),
+            Some(library) => library.begin(name, &attributes, self.limits.keep(), &self.changed),
+            None => Arc::new(Log::new(self.limits.keep())),
         };
         Ok(Room {
             attributes,
@@ -481,6 +491,9 @@ impl Hub {
         let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= SWEEP_EVERY);
         if is_due {
             state.swept_at = Some(now);
+            state
+                .accounts
+                .retain(|_, account| account.strong_count() > 0);
         }
         let rooms = state.rooms.values();
         let logs: Vec<_> = rooms.map(|room| Arc::clone(&room.log)).collect();
@@ -549,6 +562,10 @@ impl Hub {
     /// How many peers are connected.
     pub(super) fn peers(&self) -> usize {
         self.state.lock().peers.len()
+    }
+
+    pub(super) fn rooms(&self) -> usize {
+        self.state.lock().rooms.len()
     }
 }
 

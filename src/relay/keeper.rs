@@ -16,8 +16,9 @@ use super::shelf::Shelf;
 use crate::archive::journal::{JournalWriter, Note, Sender};
 use crate::archive::{ArchiveError, Heading};
 
-/// Work up to this size is written where the task runs: to hand it to another thread takes longer.
-const AT_ONCE_BYTES: usize = 64 << 10;
+/// Work up to this size is written where the task runs: to hand it to another thread takes longer. But
+/// not while this file is brought to the disk, when a write may wait for that and hold up all rooms.
+const AT_ONCE_BYTES: usize = 16 << 10;
 /// A disk that took longer than this for that is slow …
 const SLOW: Duration = Duration::from_millis(20);
 /// … and is left to other threads for so long.
@@ -91,7 +92,10 @@ impl Keeper {
             // Under steady load others of this thread get their turn.
             consume_budget().await;
             let started = Instant::now();
-            let at_once = bytes <= AT_ONCE_BYTES && started >= slow_until && pen.open.is_some();
+            let at_once = bytes <= AT_ONCE_BYTES
+                && started >= slow_until
+                && pen.open.is_some()
+                && !syncing.runs();
             let written = if at_once {
                 pen.write(&log, &work)
             } else {
@@ -254,14 +258,15 @@ impl Syncing {
         }
     }
 
+    fn runs(&self) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|task| !task.is_finished())
+    }
+
     /// Brings the file to the disk, on another thread and one after the other.
     fn start(&mut self, pen: &Pen) {
         self.at = None;
-        if self
-            .running
-            .as_ref()
-            .is_some_and(|task| !task.is_finished())
-        {
+        if self.runs() {
             self.at = Some(Instant::now() + SYNC_EVERY);
             return;
         }

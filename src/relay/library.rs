@@ -8,9 +8,10 @@ use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tokio_util::task::TaskTracker;
 
+use super::account::Budget;
 use super::hub::Hub;
 use super::keeper::{Keeper, Open, Pen};
-use super::log::{Budget, Keep, Log};
+use super::log::{Keep, Log};
 use super::restore::{Found, restore};
 use super::shelf::{Keeping, Shelf};
 use crate::archive::{Heading, Maker};
@@ -191,10 +192,9 @@ impl Library {
         room: &str,
         attributes: &Attributes,
         keep: Keep,
-        budget: &Arc<Budget>,
         tell: &Arc<Notify>,
     ) -> Arc<Log> {
-        let log = Arc::new(Log::journaled(keep, Arc::clone(budget)));
+        let log = Arc::new(Log::journaled(keep));
         let heading = Heading {
             room: room.to_owned(),
             attributes: attributes.clone(),
@@ -212,7 +212,7 @@ impl Library {
         budget: &Arc<Budget>,
         tell: &Arc<Notify>,
     ) -> Arc<Log> {
-        let log = Log::restored(keep, Arc::clone(budget), found.restored);
+        let log = Log::restored(keep, budget, found.restored);
         let log = Arc::new(log);
         self.keep(&log, found.heading, Some(found.open), tell);
         log

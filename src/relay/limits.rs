@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::guests::Origin;
 use super::log::Keep;
 use super::pending::PendingLimits;
+use crate::archive::COMMAND_BYTES;
 use crate::net::Patience;
 use crate::protocol::FrameLimits;
 
@@ -15,7 +16,7 @@ use crate::protocol::FrameLimits;
 #[serde(default)]
 pub struct Limits {
     /// Largest room command, in bytes: one mesh or texture is one. A larger one ends its sender's
-    /// connection.
+    /// connection. No more than [`COMMAND_BYTES`].
     pub command_bytes: u64,
     /// Largest message of any other kind, in bytes.
     pub control_bytes: u64,
@@ -66,6 +67,10 @@ pub struct Limits {
     /// Bytes that all rooms may take together, superseded commands included. Recent rooms have a limit of
     /// their own.
     pub rooms_bytes: u64,
+    /// The same for what was sent from one address, by those who are connected and those who were.
+    pub rooms_bytes_per_address: u64,
+    /// The same for what one peer has sent.
+    pub rooms_bytes_per_peer: u64,
     /// Seconds that a member may be more than `slow_bytes` behind its room before it is dropped; 0 lets it
     /// be, as it costs nothing but its place in the room.
     pub slow_seconds: u64,
@@ -103,6 +108,10 @@ impl Default for Limits {
             live_seconds: 30,
             room_bytes: 64 << 30,
             rooms_bytes: 256 << 30,
+            // Half of it: one address cannot take everybody's place.
+            rooms_bytes_per_address: 128 << 30,
+            // As much as one room: an artist alone can fill it.
+            rooms_bytes_per_peer: 64 << 30,
             slow_seconds: 0,
             slow_bytes: 256 << 20,
             unstored_bytes: 1 << 30,
@@ -130,6 +139,19 @@ pub(super) const TELL_EVERY: Duration = Duration::from_millis(100);
 pub(super) const DRAIN: Duration = Duration::from_secs(1);
 
 impl Limits {
+    /// Curbs what is more than this program can do. Gives a sentence about it, if there was any.
+    #[must_use = "people are to know"]
+    pub fn curb(&mut self) -> Option<String> {
+        let (asked, most) = (self.command_bytes, COMMAND_BYTES);
+        self.command_bytes = asked.min(most);
+        (asked > most).then(|| {
+            format!(
+                "`command_bytes` is {asked}, and the file of a room holds commands of {most} bytes at most, which is \
+                 used instead"
+            )
+        })
+    }
+
     /// What somebody's attributes may take while those of all others of its sort take `others`: what
     /// these leave, but always what an ordinary Blender needs, so that a few cannot take everybody's
     /// place.
@@ -175,6 +197,15 @@ impl Limits {
                 self.pending_bytes_per_address
             },
             of_all: self.pending_bytes_of_all,
+        }
+    }
+
+    /// What may be added to all rooms from there.
+    pub(super) fn rooms_bytes_of(&self, origin: Origin) -> u64 {
+        if self.spares(origin) {
+            u64::MAX
+        } else {
+            self.rooms_bytes_per_address
         }
     }
 

@@ -12,8 +12,8 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::PeerId;
+use super::account::{Bill, Budget};
 use super::block::{self, Block};
 use super::card::Card;
 use super::cold::ColdFile;
@@ -36,6 +37,9 @@ const BATCH_BYTES: usize = 1 << 20;
 const STAGED_BYTES: usize = 8 << 20;
 /// What is written down in one go, but for a single larger frame.
 const WORK_BYTES: usize = 4 << 20;
+/// As many members are served in the place of their own tasks, one after the other; more wait less where
+/// each has its turn.
+const SERVED_AT_ONCE: usize = 32;
 /// How far apart in the file the places are that are remembered.
 pub(super) const INDEX_EVERY_BYTES: u64 = 256 << 10;
 
@@ -60,26 +64,6 @@ pub(super) struct Keep {
     pub(super) unstored_bytes: usize,
 }
 
-/// What all rooms of a relay may take together.
-#[derive(Debug)]
-pub(super) struct Budget {
-    bytes: u64,
-    used: AtomicU64,
-}
-
-impl Budget {
-    pub(super) fn new(bytes: u64) -> Arc<Self> {
-        Arc::new(Self {
-            bytes,
-            used: AtomicU64::new(0),
-        })
-    }
-
-    fn has_place(&self, bytes: u64) -> bool {
-        self.used.load(Ordering::Relaxed).saturating_add(bytes) <= self.bytes
-    }
-}
-
 /// What the room's attributes say of its history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Figures {
@@ -102,6 +86,10 @@ pub(super) enum Full {
     Room(u64),
     /// All rooms together are as large as they may be.
     Rooms(u64),
+    /// All peers of the sender's address have added as much to rooms as they may.
+    Address(u64),
+    /// The sender has added as much to rooms as it may.
+    Peer(u64),
     /// The journal cannot be written, and too much is in memory alone.
     Memory(u64),
     /// Too many commands were superseded one by one: each such place is remembered.
@@ -129,19 +117,26 @@ pub(super) enum Fate {
     Discard,
 }
 
+/// Somebody who wants to know when there is something to read.
+pub(super) trait Listener: Send + Sync + std::fmt::Debug {
+    /// There is something to read. `at_once`: it may be passed on here and now; `true` when it was.
+    fn ring(&self, at_once: bool) -> bool;
+}
+
 /// A room's log.
 #[derive(Debug)]
 pub(super) struct Log {
     /// Short and never held across an await: appending and batched reading only.
     inner: Mutex<Inner>,
-    /// Up to where members can read. Rung after unlocking; a level, so no wake-up is lost.
+    /// Up to where members can read. Rung after unlocking, for senders who wait.
     head: watch::Sender<Seq>,
+    /// The members. Copied when one comes or goes, and never locked while they are rung.
+    listeners: Mutex<Arc<Vec<Weak<dyn Listener>>>>,
     /// The figures have changed since they were told.
     figures_changed: AtomicBool,
     /// Rings when there is something to write down. One waiter, so a stored permit is enough.
     work: Notify,
     keep: Keep,
-    budget: Arc<Budget>,
 }
 
 /// How the journal does, as far as it is worth telling.
@@ -156,8 +151,8 @@ pub(super) enum JournalNews {
 #[derive(Debug, Default)]
 struct Inner {
     blocks: VecDeque<Block>,
-    /// Of the budget.
-    taken: u64,
+    /// Whose the bytes are that the room takes, superseded commands included.
+    bill: Bill,
     /// Of all blocks.
     memory_bytes: usize,
     /// Of blocks of ephemeral commands.
@@ -243,35 +238,34 @@ pub(super) struct ColdPlace {
 
 impl Log {
     /// A log in memory.
-    pub(super) fn new(keep: Keep, budget: Arc<Budget>) -> Self {
+    pub(super) fn new(keep: Keep) -> Self {
         Self {
             inner: Mutex::default(),
             head: watch::Sender::new(Seq::default()),
+            listeners: Mutex::default(),
             figures_changed: AtomicBool::new(false),
             work: Notify::new(),
             keep,
-            budget,
         }
     }
 
     /// A log whose commands are shown only when they stand in a file.
-    pub(super) fn journaled(keep: Keep, budget: Arc<Budget>) -> Self {
-        let log = Self::new(keep, budget);
+    pub(super) fn journaled(keep: Keep) -> Self {
+        let log = Self::new(keep);
         log.inner.lock().mode = Mode::Journal;
         log
     }
 
     /// A log that goes on with its file.
-    pub(super) fn restored(keep: Keep, budget: Arc<Budget>, restored: Restored) -> Self {
-        let log = Self::journaled(keep, budget);
-        log.budget.used.fetch_add(restored.bytes, Ordering::Relaxed);
+    pub(super) fn restored(keep: Keep, budget: &Arc<Budget>, restored: Restored) -> Self {
+        let log = Self::journaled(keep);
         let mut inner = log.inner.lock();
         inner.next = restored.next;
         inner.published = restored.next;
         inner.stored = restored.next;
         inner.evicted = restored.next;
         inner.history = restored.history;
-        inner.taken = restored.bytes;
+        inner.bill = Bill::of_restored(budget, restored.bytes);
         inner.file = Some(Stored {
             file: restored.file,
             bytes: restored.bytes,
@@ -291,16 +285,16 @@ impl Log {
         let published = {
             let mut inner = self.inner.lock();
             inner.admit(self.keep, run.wire().len())?;
-            if !self.budget.has_place(run.wire().len() as u64) {
-                return Err(Full::Rooms(self.budget.bytes));
+            let parts: Vec<_> = block::parts(run).collect();
+            // What is only passed on stays nowhere.
+            let kept = parts.iter().filter(|(kept, _)| *kept);
+            let bytes = kept.map(|(_, run)| run.wire().len() as u64).sum();
+            if bytes > 0 {
+                sender.account.take(bytes)?;
+                inner.bill.add(&sender.account, bytes);
             }
             let arrived_millis = unix_millis();
-            for (kept, run) in block::parts(run) {
-                if kept {
-                    let bytes = run.wire().len() as u64;
-                    inner.taken += bytes;
-                    self.budget.used.fetch_add(bytes, Ordering::Relaxed);
-                }
+            for (kept, run) in parts {
                 let first = inner.next;
                 inner.push(Block {
                     first,
@@ -315,17 +309,50 @@ impl Log {
             inner.evict(self.keep, now);
             inner.published
         };
-        self.ring(published);
         self.work.notify_one();
+        self.ring(published);
         Ok(!self.figures_changed.swap(true, Ordering::AcqRel))
     }
 
+    /// Tells everybody that there is something to read up to there, if that is new.
     fn ring(&self, published: Seq) {
-        self.head.send_if_modified(|head| {
+        let rung = self.head.send_if_modified(|head| {
             let further = *head < published;
             *head = published.max(*head);
             further
         });
+        if rung {
+            self.ring_listeners();
+        }
+    }
+
+    fn ring_listeners(&self) {
+        let listeners = Arc::clone(&self.listeners.lock());
+        let mut served = 0;
+        for listener in listeners.iter().filter_map(Weak::upgrade) {
+            served += usize::from(listener.ring(served < SERVED_AT_ONCE));
+        }
+    }
+
+    /// From now on `listener` hears when something can be read.
+    pub(super) fn listen(&self, listener: Weak<dyn Listener>) {
+        let mut listeners = self.listeners.lock();
+        let others = listeners.iter();
+        let mut all: Vec<_> = others
+            .filter(|other| other.strong_count() > 0 && !Weak::ptr_eq(other, &listener))
+            .cloned()
+            .collect();
+        all.push(listener);
+        *listeners = Arc::new(all);
+    }
+
+    /// `listener` hears no more.
+    pub(super) fn unlisten(&self, listener: &Weak<dyn Listener>) {
+        let mut listeners = self.listeners.lock();
+        let others = listeners.iter();
+        let left =
+            others.filter(|other| other.strong_count() > 0 && !Weak::ptr_eq(other, listener));
+        *listeners = Arc::new(left.cloned().collect());
     }
 
     /// Waits until what was appended is written down, but for a little.
@@ -364,15 +391,13 @@ impl Log {
         self.work.notify_one();
     }
 
-    /// The room has ended: nothing is appended any more.
+    /// The room has ended: nothing is appended any more, and what it took is nobody's.
     pub(super) fn end(&self, fate: Fate) {
-        self.inner.lock().note(|notes| notes.ended = Some(fate));
+        let mut inner = self.inner.lock();
+        inner.note(|notes| notes.ended = Some(fate));
+        inner.bill = Bill::default();
+        drop(inner);
         self.work.notify_one();
-    }
-
-    /// Rings when something can be read. What it says now counts as seen.
-    pub(super) fn bell(&self) -> watch::Receiver<Seq> {
-        self.head.subscribe()
     }
 
     /// The number that the next command will get.
@@ -540,6 +565,7 @@ impl Log {
         };
         // Also for senders who wait, whether or not there is something new to read.
         self.head.send_replace(published);
+        self.ring_listeners();
     }
 
     /// The journal cannot be written for now: the room goes on in memory. `true` when this is new.
@@ -556,6 +582,7 @@ impl Log {
         };
         // Also for senders who wait, whether or not there is something to read.
         self.head.send_replace(published);
+        self.ring_listeners();
         new
     }
 
@@ -572,13 +599,6 @@ impl Log {
     /// Why the journal cannot be written, if it cannot.
     pub(super) fn trouble(&self) -> Option<String> {
         self.inner.lock().trouble.clone()
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        let taken = self.inner.get_mut().taken;
-        self.budget.used.fetch_sub(taken, Ordering::Relaxed);
     }
 }
 

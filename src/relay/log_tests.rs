@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::protocol::{Frame, Kind};
+use crate::relay::account::{Account, AddressAccount};
 
 const KEEP: Keep = Keep {
     bytes: 1 << 20,
@@ -14,15 +15,19 @@ const KEEP: Keep = Keep {
 };
 
 fn log(keep: Keep) -> Log {
-    Log::new(keep, Budget::new(u64::MAX))
+    Log::new(keep)
 }
 
 fn journaled(keep: Keep) -> Log {
-    Log::journaled(keep, Budget::new(u64::MAX))
+    Log::journaled(keep)
 }
 
 fn card(id: u64) -> Arc<Card> {
-    Arc::new(Card::new(PeerId(id), format!("10.0.0.1:{id}")))
+    card_with(id, Account::boundless())
+}
+
+fn card_with(id: u64, account: Arc<Account>) -> Arc<Card> {
+    Arc::new(Card::new(PeerId(id), format!("10.0.0.1:{id}"), account))
 }
 
 fn command(kind: u16, path: &str, rest: &str) -> Frame {
@@ -315,17 +320,47 @@ fn a_room_that_is_full_takes_nothing() {
 #[test]
 fn all_rooms_share_one_budget() {
     let budget = Budget::new(1000);
-    let rooms = [(); 2].map(|()| Log::new(KEEP, Arc::clone(&budget)));
+    let senders = [1, 2].map(|id| {
+        let address = AddressAccount::new(&budget, u64::MAX);
+        card_with(id, Account::new(address, u64::MAX))
+    });
     let large = || run([Frame::new(Kind(140), &[7; 600])]);
     let live = || run([Frame::new(Kind::FRAME, &[7; 300])]);
     let now = Instant::now();
-    let [a, b] = rooms;
-    assert!(a.append(&card(1), large(), now).is_ok());
-    assert!(a.append(&card(1), live(), now).is_ok());
-    assert_eq!(b.append(&card(1), large(), now), Err(Full::Rooms(1000)));
-    assert!(b.append(&card(1), live(), now).is_ok());
+    let (a, b) = (log(KEEP), log(KEEP));
+    assert!(a.append(&senders[0], large(), now).is_ok());
+    assert!(a.append(&senders[0], live(), now).is_ok());
+    assert_eq!(b.append(&senders[1], large(), now), Err(Full::Rooms(1000)));
+    assert!(b.append(&senders[1], live(), now).is_ok());
     drop(a);
-    assert!(b.append(&card(1), large(), now).is_ok());
+    assert!(b.append(&senders[1], large(), now).is_ok());
+}
+
+#[test]
+fn what_somebody_adds_counts_until_the_room_ends() {
+    let address = AddressAccount::new(&Budget::new(u64::MAX), 2500);
+    let [a, b] = [1, 2].map(|id| card_with(id, Account::new(Arc::clone(&address), 2000)));
+    let large = || run([Frame::new(Kind(140), &[7; 900])]);
+    let live = || run([Frame::new(Kind::FRAME, &[7; 900])]);
+    let now = Instant::now();
+    let rooms = [(); 3].map(|()| log(KEEP));
+    for room in &rooms[..2] {
+        assert!(room.append(&a, large(), now).is_ok());
+        // Passed on, and gone.
+        assert!(room.append(&a, live(), now).is_ok());
+    }
+    let [first, second, third] = rooms;
+    assert_eq!(third.append(&a, large(), now), Err(Full::Peer(2000)));
+    assert_eq!(third.append(&b, large(), now), Err(Full::Address(2500)));
+    assert_eq!(third.figures(), Figures::default());
+    // A clearing does not make the file shorter.
+    first.clear();
+    assert_eq!(third.append(&b, large(), now), Err(Full::Address(2500)));
+    first.end(Fate::Discard);
+    assert!(third.append(&b, large(), now).is_ok());
+    assert_eq!(second.append(&a, large(), now), Err(Full::Address(2500)));
+    drop(third);
+    assert!(second.append(&a, large(), now).is_ok());
 }
 
 #[derive(Clone, Debug)]

@@ -9,18 +9,22 @@
 //! - `hub.rs`, `Hub`: the rules. Plain synchronous methods behind one lock, no I/O. `state.rs` and
 //!   `room.rs`: what they are about.
 //! - `bulletin.rs`, `Bulletin`: changed attributes and who is gone, gathered, one list for all.
-//! - `outbox.rs`, `Outbox`: what one peer still gets: answers, and its cursor in a room.
+//! - `outbox.rs`, `Outbox`: what one peer still gets: answers, and its cursor in a room. While the peer's
+//!   write loop rests, whoever brings commands writes them to its connection: no task has to wake for them.
 //! - `delivery.rs`, `Delivery`: from these three to the next bytes for one peer.
 //! - `directory.rs`: figures for the host.
 //! - `peer.rs`: one connection, a read loop and a write loop. `serve.rs`: the listener.
 //! - `gate.rs`, `Gate`: who may connect. `guests.rs`: what the host has decided about that,
 //!   `attempts.rs`: who could not. `door.rs`: all three behind a lock; `entrance.rs`: from an accepted
 //!   connection to a peer; `controls.rs`: what the host can do.
-//! - `slow.rs`: members who are too far behind for too long. `pace.rs`: how often something may happen. `pending.rs`: how much may wait to be read.
+//! - `slow.rs`: members who are too far behind for too long. `feel.rs`: peers that are gone without a word.
+//!   `pace.rs`: how often something may happen. `pending.rs`: how much may wait to be read.
+//!   `account.rs`: how much anybody may add to rooms.
 //!
 //! Lock order: hub, then outbox or door, then log or bulletin. The hot path, a room command, takes only
-//! the log's.
+//! the log's, and then the outboxes of those who rest.
 
+mod account;
 mod attempts;
 mod block;
 mod bulletin;
@@ -31,6 +35,7 @@ mod delivery;
 mod directory;
 mod door;
 mod entrance;
+mod feel;
 mod gate;
 #[cfg(test)]
 mod gate_tests;

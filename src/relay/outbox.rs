@@ -1,17 +1,21 @@
 //! What one peer still gets: answers to what it asked, and its place in a room.
 
 use std::collections::VecDeque;
+use std::io::IoSlice;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use super::PeerId;
+use super::card::Card;
 use super::cold::Skip;
-use super::log::{Lag, Log, More, Read, Seq};
+use super::log::{Lag, Listener, Log, More, Read, Seq};
 use super::pending::Pending;
+use crate::net::{Line, MAX_SLICES, Pulse, WriteError, advance};
 use crate::protocol::RelayMessage;
 
 /// Somebody who leaves still gets what is left of the room if it is at most this much, so that the
@@ -20,6 +24,9 @@ use crate::protocol::RelayMessage;
 const LEAVING_BYTES: usize = 1 << 20;
 /// … and if it is found within this many reads: one may have sent much that one does not get oneself.
 const LEAVING_READS: usize = 512;
+/// Who waits for the next commands is given this much of them by whoever brings them. More is left to its
+/// own task, so that everybody has a turn.
+const AT_ONCE_BYTES: usize = 16 << 10;
 /// What an answer takes in memory while it waits, besides its bytes, about.
 const REPLY_BYTES: usize = 96;
 
@@ -118,6 +125,11 @@ impl Member {
         }
     }
 
+    /// Whether the history is all given.
+    fn is_in(&self) -> bool {
+        self.entering.is_none()
+    }
+
     /// Takes the next frames, a bounded batch.
     fn take(&mut self, out: &mut VecDeque<Bytes>) -> Taken {
         let Some(entering) = &mut self.entering else {
@@ -194,9 +206,12 @@ impl Member {
 pub(super) struct Outbox {
     /// Short and never held across an await. Under it only a log's lock is taken.
     state: Mutex<State>,
-    /// Rings when something was put in, or the member's place changed. One waiter, the peer's write
-    /// loop, so a stored permit is enough.
+    /// Rings when something was put in, the member's place changed, or its room has something for it. One
+    /// waiter, the peer's write loop, so a stored permit is enough.
     bell: Notify,
+    card: Arc<Card>,
+    /// This, for logs.
+    this: Weak<Self>,
 }
 
 #[derive(Debug)]
@@ -207,6 +222,12 @@ struct State {
     /// How often the peer has entered a room.
     entries: u64,
     closing: bool,
+    /// The connection, while all is written and the write loop rests.
+    resting: Option<Line>,
+    /// What was to be written in its place and did not fit.
+    begun: VecDeque<Bytes>,
+    /// It answers nothing any more.
+    dead: bool,
 }
 
 impl State {
@@ -214,22 +235,109 @@ impl State {
         self.pending.add(reply.waiting_bytes());
         self.replies.push_back(reply);
     }
+
+    /// Passes the next commands of the room on to a peer that rests. `false` when its own task has to.
+    fn pass_on(&mut self, card: &Card) -> bool {
+        let Some(line) = &self.resting else {
+            return false;
+        };
+        let Some(member) = self.member.as_mut().filter(|member| member.is_in()) else {
+            return false;
+        };
+        if !self.begun.is_empty() || !self.replies.is_empty() {
+            return false;
+        }
+        match member.take(&mut self.begun) {
+            Taken::Nothing => return true,
+            Taken::Some(More::No) => {}
+            Taken::Some(More::Yes) | Taken::Entered | Taken::Cold(_) => return false,
+        }
+        if self.begun.is_empty() {
+            return true;
+        }
+        let bytes: usize = self.begun.iter().map(Bytes::len).sum();
+        if bytes > AT_ONCE_BYTES || self.begun.len() > MAX_SLICES {
+            return false;
+        }
+        let slices: Vec<_> = self.begun.iter().map(|bytes| IoSlice::new(bytes)).collect();
+        // What does not fit, and why, is for its own task.
+        let written = line.try_write(&slices).unwrap_or(0);
+        card.count_out(written as u64);
+        advance(&mut self.begun, written);
+        self.begun.is_empty()
+    }
 }
 
-/// The bell of the log that a write loop listens to.
-pub(super) type LogBell = (Arc<Log>, watch::Receiver<Seq>);
+/// A write loop that rests, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Resting<'a>(&'a Outbox);
+
+impl Drop for Resting<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().resting = None;
+    }
+}
+
+impl Listener for Outbox {
+    fn ring(&self, at_once: bool) -> bool {
+        let served = at_once && self.state.lock().pass_on(&self.card);
+        if !served {
+            self.bell.notify_one();
+        }
+        served
+    }
+}
 
 impl Outbox {
-    pub(super) fn new(pending: Pending) -> Self {
-        Self {
+    pub(super) fn new(pending: Pending, card: Arc<Card>) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            card,
+            this: this.clone(),
             state: Mutex::new(State {
                 replies: VecDeque::new(),
                 pending,
                 member: None,
                 entries: 0,
                 closing: false,
+                resting: None,
+                begun: VecDeque::new(),
+                dead: false,
             }),
             bell: Notify::new(),
+        })
+    }
+
+    /// The write loop has written all there was, and waits for the [bell](Self::changed). Until then
+    /// whoever brings commands may write them to `line`: waking it takes longer than that.
+    pub(super) fn rest(&self, line: Option<&Line>) -> Resting<'_> {
+        let mut state = self.state.lock();
+        if state.replies.is_empty() && state.begun.is_empty() && !state.closing {
+            state.resting = line.cloned();
+        }
+        Resting(self)
+    }
+
+    /// What was begun while the write loop rested, which goes first.
+    ///
+    /// # Errors
+    /// When the peer was [found](Self::feel) to be dead.
+    pub(super) fn begun(&self) -> Result<VecDeque<Bytes>, WriteError> {
+        let mut state = self.state.lock();
+        if state.dead {
+            return Err(WriteError::Dead);
+        }
+        Ok(std::mem::take(&mut state.begun))
+    }
+
+    /// Feels for a peer whose write loop rests, as all was written: that is not to say that it has come.
+    /// Who has confirmed nothing for so long is dead.
+    pub(super) fn feel(&self, patience: Duration) {
+        let mut state = self.state.lock();
+        let resting = state.resting.as_ref();
+        if resting.is_some_and(|line| line.is_dead(patience)) {
+            state.dead = true;
+            drop(state);
+            self.bell.notify_one();
         }
     }
 
@@ -249,20 +357,27 @@ impl Outbox {
         let mut state = self.state.lock();
         state.entries += 1;
         member.entry = state.entries;
+        let log = Arc::clone(&member.log);
         state.member = Some(member);
         drop(state);
+        log.listen(self.listener());
         self.bell.notify_one();
     }
 
     /// Takes the peer's place in its room away, and says so.
     pub(super) fn leave(&self) {
         let mut state = self.state.lock();
-        let rest = state.member.take().and_then(Member::rest);
+        let member = state.member.take();
+        let log = member.as_ref().map(|member| Arc::clone(&member.log));
+        let rest = member.and_then(Member::rest);
         for frame in rest.into_iter().flatten() {
             state.push(Reply::Frame(frame));
         }
         state.push(Reply::message(&RelayMessage::LeaveRoom));
         drop(state);
+        if let Some(log) = log {
+            log.unlisten(&self.listener());
+        }
         self.bell.notify_one();
     }
 
@@ -326,11 +441,11 @@ impl Outbox {
         self.bell.notified().await;
     }
 
-    /// Makes `bell` the one of the present room.
-    pub(super) fn follow(&self, bell: &mut Option<LogBell>) {
-        match (&*bell, self.log()) {
-            (Some((old, _)), Some(new)) if Arc::ptr_eq(old, &new) => {}
-            (_, log) => *bell = log.map(|log| (Arc::clone(&log), log.bell())),
-        }
+    fn listener(&self) -> Weak<dyn Listener> {
+        self.this.clone()
     }
 }
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;

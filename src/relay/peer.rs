@@ -1,7 +1,5 @@
 //! One connection: a read loop and a write loop in one task.
 
-use std::collections::VecDeque;
-use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -24,7 +22,7 @@ use super::limits::DRAIN;
 use super::log::{Full, Log};
 use super::outbox::{Outbox, Reply};
 use super::pace::MessagePace;
-use crate::net::{FrameReader, Pulse, ReadError, WriteError, write_frames};
+use crate::net::{FrameReader, Line, Pulse, ReadError, WriteError, write_frames};
 use crate::protocol::{ClientMessage, Frame, FrameError, RelayMessage, Run};
 
 /// Bytes that one peer's commands are taken in of, before others get their turn.
@@ -144,6 +142,7 @@ impl Drop for Presence {
 pub(super) async fn run<R, W>(
     mut reader: R,
     mut writer: W,
+    line: Option<Line>,
     address: SocketAddr,
     admission: Admission,
     hub: Arc<Hub>,
@@ -170,7 +169,14 @@ pub(super) async fn run<R, W>(
     };
 
     let told = {
-        let mut writing = pin!(write_loop(&mut writer, delivery, &hub, &outbox, &card));
+        let mut writing = pin!(write_loop(
+            &mut writer,
+            line.as_ref(),
+            delivery,
+            &hub,
+            &outbox,
+            &card
+        ));
         let end = {
             let mut reading = pin!(read_loop(&mut reader, &hub, &outbox, &card));
             let end = tokio::select! {
@@ -298,6 +304,14 @@ fn full_words(full: Full) -> String {
         Full::Rooms(bytes) => format!(
             "The server is full: it keeps {bytes} bytes of all rooms. Nothing more is taken in until rooms are closed."
         ),
+        Full::Address(bytes) => format!(
+            "Your address is full: the server keeps {bytes} bytes of rooms from one address. Nothing more is taken in \
+             from there until rooms with what you sent are closed."
+        ),
+        Full::Peer(bytes) => format!(
+            "You are full: the server keeps {bytes} bytes of rooms from one connection. Nothing more is taken in from \
+             you until rooms with what you sent are closed."
+        ),
         Full::Merged => {
             "The room has replaced too many edits for the server to remember. Nothing more is taken in: save it \
              to a file and make a new room of that."
@@ -325,6 +339,7 @@ fn control(hub: &Hub, id: PeerId, frame: &Frame) {
 
 async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
     io: &mut W,
+    line: Option<&Line>,
     mut delivery: Delivery,
     hub: &Hub,
     outbox: &Outbox,
@@ -332,16 +347,11 @@ async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
 ) -> Result<(), Unwritten> {
     let patience = hub.limits().write_patience();
     let mut news = hub.bulletin.bell();
-    let mut room = None;
-    outbox.follow(&mut room);
-    let mut out = VecDeque::new();
     loop {
         // Mark the bells as seen, then look, then wait: what rings in between is not missed.
         news.mark_unchanged();
-        if let Some((_, bell)) = &mut room {
-            bell.mark_unchanged();
-        }
         let closing = outbox.is_closing();
+        let mut out = outbox.begun()?;
         let gathered = delivery.gather(&mut out).await?;
         if !out.is_empty() {
             card.count_out(write_frames(io, &mut out, patience).await?);
@@ -353,17 +363,10 @@ async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
             io.flush().await.map_err(WriteError::from)?;
             return Ok(());
         }
-        let room_rings = async {
-            match &mut room {
-                // The log lives as long as we hold it here, so this cannot fail.
-                Some((_, bell)) => bell.changed().await.unwrap_or_default(),
-                None => pending().await,
-            }
-        };
+        let _resting = outbox.rest(line);
         tokio::select! {
             biased;
-            () = outbox.changed() => outbox.follow(&mut room),
-            () = room_rings => {}
+            () = outbox.changed() => {}
             _ = news.changed() => {}
         }
     }

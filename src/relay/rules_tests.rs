@@ -1,6 +1,7 @@
 //! Each rule of the hub, seen by the clients it concerns.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -10,7 +11,9 @@ use super::attempts::Failed;
 use super::delivery::{Delivery, Gathered};
 use super::guests::Guests;
 use super::hub::{Admission, Hub};
-use super::limits::Limits;
+use super::limits::{Limits, SWEEP_EVERY};
+use super::log::Full;
+use super::state::State;
 use crate::protocol::{
     ANY_VERSION, Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes,
     RelayMessage, Run, attribute,
@@ -34,7 +37,11 @@ struct Client {
 
 impl Client {
     fn new(hub: &Arc<Hub>, port: u16) -> Self {
-        let admission = hub.connect(([127, 0, 0, 1], port).into(), false).unwrap();
+        Self::at(hub, ([127, 0, 0, 1], port).into())
+    }
+
+    fn at(hub: &Arc<Hub>, address: SocketAddr) -> Self {
+        let admission = hub.connect(address, false).unwrap();
         let delivery = Delivery::new(Arc::clone(hub), &admission);
         Self {
             hub: Arc::clone(hub),
@@ -57,10 +64,24 @@ impl Client {
     }
 
     fn send(&self, kind: u16, payload: &[u8]) {
+        self.try_send(kind, payload).unwrap();
+    }
+
+    fn try_send(&self, kind: u16, payload: &[u8]) -> Result<(), Full> {
         let log = self.admission.outbox.log().unwrap();
         let run = Run::from(Frame::new(Kind(kind), payload));
         log.append(&self.admission.card, run, Instant::now())
-            .unwrap();
+            .map(drop)
+    }
+
+    /// The room it is in.
+    fn room(&self) -> String {
+        let room = |state: &State| state.peers[&self.admission.card.id].room.clone();
+        self.hub.with_state(room).unwrap()
+    }
+
+    fn leave_for_good(self) {
+        self.hub.disconnect(self.admission.card.id);
     }
 
     fn set(&self, attributes: &str) {
@@ -654,4 +675,55 @@ fn one_who_takes_much_leaves_the_others_their_share() {
             .iter()
             .all(|message| !matches!(message, RelayMessage::SendError(_)))
     );
+}
+
+#[test]
+fn what_an_address_adds_is_bounded_as_long_as_its_rooms_live() {
+    let hub = hub_with(Limits {
+        rooms_bytes_per_address: 1000,
+        rooms_bytes_per_peer: 800,
+        ..Limits::default()
+    });
+    let somebody = |address: [u8; 4], port: u16| {
+        let client = Client::at(&hub, (address, port).into());
+        client.make(&format!("{address:?}:{port}"));
+        client
+    };
+    let here = [192, 0, 2, 1];
+    let (a, b) = (somebody(here, 1), somebody(here, 2));
+    let room = a.room();
+    a.say(ClientMessage::SetRoomKeepOpen(room.clone(), true));
+    assert_eq!(a.try_send(140, &[7; 600]), Ok(()));
+    assert_eq!(a.try_send(140, &[7; 300]), Err(Full::Peer(800)));
+    assert_eq!(b.try_send(140, &[7; 600]), Err(Full::Address(1000)));
+
+    // It goes, and what it has added stays.
+    a.leave_for_good();
+    b.leave_for_good();
+    hub.tell(Instant::now());
+    let c = somebody(here, 3);
+    assert_eq!(c.try_send(140, &[7; 600]), Err(Full::Address(1000)));
+    let elsewhere = somebody([192, 0, 2, 2], 4);
+    assert_eq!(elsewhere.try_send(140, &[7; 600]), Ok(()));
+    for port in [5, 6] {
+        let this_computer = Client::new(&hub, port);
+        this_computer.make(&port.to_string());
+        assert_eq!(this_computer.try_send(140, &[7; 600]), Ok(()));
+    }
+
+    c.say(ClientMessage::DeleteRoom(room));
+    assert_eq!(c.try_send(140, &[7; 600]), Ok(()));
+}
+
+#[test]
+fn addresses_are_forgotten_once_nothing_of_them_is_left() {
+    let hub = hub();
+    for number in 0..100 {
+        let client = Client::at(&hub, ([192, 0, 2, number], 1).into());
+        client.make("R");
+        client.send(140, b"x");
+        client.leave_for_good();
+    }
+    hub.tell(Instant::now() + 2 * SWEEP_EVERY);
+    assert_eq!(hub.with_state(|state| state.accounts.len()), 0);
 }

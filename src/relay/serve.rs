@@ -13,13 +13,14 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::entrance;
+use super::feel;
 use super::guests::Guests;
 use super::hub::Hub;
 use super::library::{Library, Progress, Revived};
 use super::limits::{DRAIN, Limits, SWEEP_EVERY, TELL_EVERY};
 use super::shelf::Keeping;
 use super::slow;
-use crate::net::{Bind, canonical, listen, prepare};
+use crate::net::{Bind, Line, canonical, listen, prepare};
 
 /// After an accept that failed (too many open files, mostly) the next waits this long.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
@@ -114,6 +115,7 @@ impl Bound {
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let address = self.address;
         tasks.spawn(tell(Arc::clone(&hub), shutdown.clone()));
+        tasks.spawn(feel::watch(Arc::clone(&hub), shutdown.clone()));
         if hub.limits().slow_seconds > 0 {
             tasks.spawn(slow::watch(Arc::clone(&hub), shutdown.clone()));
         }
@@ -160,6 +162,12 @@ impl Relay {
         self.hub.peers()
     }
 
+    /// How many rooms there are.
+    #[must_use]
+    pub fn rooms(&self) -> usize {
+        self.hub.rooms()
+    }
+
     /// Stops accepting, gives every peer what is ready for it, and closes; then puts the rooms' files
     /// aside. Takes at most about two seconds, however slow the peers are, and two more for a slow disk.
     pub async fn stop(self) {
@@ -193,7 +201,7 @@ async fn accept(
             () = shutdown.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let (mut stream, address) = match accepted {
+        let (stream, address) = match accepted {
             Ok((stream, address)) => (stream, canonical(address)),
             Err(error) => {
                 tracing::warn!("a connection could not be accepted: {error}");
@@ -210,8 +218,9 @@ async fn accept(
                 tracing::debug!("gone before it was served: {error}");
                 return;
             }
-            let (reader, writer) = stream.split();
-            entrance::serve(reader, writer, visit, hub, shutdown).await;
+            let (reader, writer) = stream.into_split();
+            let writer = Line::new(writer);
+            entrance::serve(reader, writer.clone(), Some(writer), visit, hub, shutdown).await;
         };
         tasks.spawn(serve.instrument(tracing::info_span!("peer", %address)));
     }

@@ -3,13 +3,14 @@
 use std::collections::hash_map::{Entry, HashMap};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use tokio::sync::oneshot;
 
 use super::PeerId;
+use super::account::AddressAccount;
 use super::card::Card;
 use super::guests::Origin;
 use super::limits::{ERRORS_A_TELLING, LOG_LINES};
@@ -32,6 +33,8 @@ pub(super) struct State {
     pub(super) rooms_bytes: usize,
     /// What the peers of one origin take together; none where there are none.
     pub(super) shares: HashMap<Origin, Share>,
+    /// What was added to rooms from an origin, as long as a peer or a room of it is there.
+    pub(super) accounts: HashMap<Origin, Weak<AddressAccount>>,
     /// Gone since the last telling, and known to others.
     pub(super) gone_clients: Vec<String>,
     /// Gone since the last telling.

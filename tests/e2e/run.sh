@@ -207,6 +207,9 @@ enters_field() {
 # Starts a window: start NAME X PERSON. Sets `pid` and `window`.
 start() {
     local began mapped started
+    # The machine's own networks are left alone.
+    mkdir -p "$work/$1"
+    [[ -e $work/$1/settings.toml ]] || printf 'announce = false\ndiscover = false\n' >"$work/$1/settings.toml"
     began=$(millis)
     MIXDESK_HOME=$work/$1 "$program" >"$artefacts/$1.out" 2>&1 &
     pid=$!

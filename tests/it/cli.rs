@@ -38,7 +38,7 @@ async fn it_hosts_until_it_is_asked_to_end() {
         let home = tempfile::tempdir().unwrap();
         let mut host = Program::start(&mut command(
             home.path(),
-            &["host", "--port", "0", "--json"],
+            &["host", "--port", "0", "--no-announce", "--json"],
         ));
         let hosting = host.json();
         assert_eq!(hosting["event"], "hosting");
@@ -272,9 +272,11 @@ fn help_tells_all_commands() {
     let help = text(&output(&["--help"]).stdout);
     for word in [
         "host",
+        "nearby",
         "rooms",
         "recent",
         "watch",
+        "doctor",
         "Exit codes",
         "MIXDESK_HOME",
     ] {

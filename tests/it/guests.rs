@@ -566,6 +566,43 @@ async fn flood(mut client: Client, messages: usize) -> usize {
     before - client.frames.len()
 }
 
+/// However often it comes back: what it has added counts as long as the rooms live.
+#[tokio::test(flavor = "multi_thread")]
+async fn room_bytes_of_one_address_are_limited() {
+    const LIMIT: u64 = 1 << 20;
+    let limits = Limits {
+        rooms_bytes_per_address: LIMIT,
+        ..strict()
+    };
+    let relay = relay_for(Guests::default(), limits);
+    let mut keeper = Client::hello(relay.address()).await;
+    keeper.make("Kept").await;
+    keeper.send(140, &vec![7; LIMIT as usize / 2]).await;
+    keeper.barrier().await;
+    let sentence = format!(
+        "Your address is full: the server keeps {LIMIT} bytes of rooms from one address. Nothing more is taken in \
+         from there until rooms with what you sent are closed."
+    );
+    for number in 0..3 {
+        let mut again = Client::hello(relay.address()).await;
+        again.make(&format!("R{number}")).await;
+        // What goes through and is not kept is no matter.
+        again.send(205, &vec![7; LIMIT as usize]).await;
+        again.send(140, &vec![7; LIMIT as usize * 3 / 4]).await;
+        again.until_closed().await;
+        assert_eq!(again.errors(), [&sentence[..]]);
+    }
+    keeper.barrier().await;
+    assert_eq!(keeper.errors(), [""; 0], "it is let be");
+    keeper.send(3, &string("Kept")).await;
+    keeper.barrier().await;
+    let mut last = Client::hello(relay.address()).await;
+    last.make("Last").await;
+    last.send(140, &vec![7; LIMIT as usize * 3 / 4]).await;
+    last.barrier().await;
+    assert_eq!(last.errors(), [""; 0], "the room is gone, and what it held");
+}
+
 /// Ten thousand lines a minute would fill a disk.
 #[tokio::test]
 async fn a_flood_of_connections_is_a_few_lines() {

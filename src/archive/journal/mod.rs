@@ -53,6 +53,8 @@ pub const RECORD_COMMANDS: usize = 8192;
 /// Largest head of commands: two strings as long as may be, at most eight bytes a command, and a few
 /// numbers.
 const COMMANDS_HEAD_BYTES: usize = 2 * SENDER_BYTES + 8 * RECORD_COMMANDS + 64;
+/// What a record of commands has besides their frames, at most.
+pub(super) const BESIDE_FRAMES_BYTES: usize = HEAD_LENGTH_BYTES + COMMANDS_HEAD_BYTES;
 /// Largest head.
 const HEAD_BYTES: usize = mixdesk::ROOM_BYTES;
 

@@ -104,6 +104,27 @@ fn a_record_byte_for_byte() {
 }
 
 #[test]
+fn the_largest_head_is_as_large_as_can_be() {
+    let mark = Mark {
+        kind: u16::MAX,
+        wire_bytes: u32::MAX,
+    };
+    let name = "x".repeat(SENDER_BYTES);
+    let head = Head::Commands(CommandsHead {
+        position: u64::MAX,
+        peer: u64::MAX,
+        sender_id: &name,
+        sender_name: Some(&name),
+        arrived_millis: u64::MAX,
+        frames: vec![mark; RECORD_COMMANDS],
+    });
+    let mut encoded = Vec::new();
+    encode_head(&head, &mut encoded).unwrap();
+    assert!(encoded.len() <= COMMANDS_HEAD_BYTES, "{}", encoded.len());
+    assert!(decode_head(&encoded).is_some());
+}
+
+#[test]
 fn what_is_written_is_read() {
     let runs = [
         run(&[frame(140, 10), frame(201, 300_000)]),

@@ -7,12 +7,12 @@ use crate::gui::theme::tokens;
 
 const HOST: [&str; 4] = [
     "1. Leave localhost in Host, and press Connect.",
-    "2. Press Copy address, and send it to your colleagues.",
+    "2. Press Copy invite or Copy address, and send it to your colleagues.",
     "3. In Blender, open the Mixer panel, press Connect, then Create Room. Your scene is uploaded to the room.",
     "4. Rooms that ended are under Recent rooms while you host: press Reopen to bring one back.",
 ];
 const JOIN: [&str; 3] = [
-    "1. Paste the address you got into Host, and press Connect.",
+    "1. Paste what you got into Host, even the whole message, and press Connect. Or pick a session under On this network.",
     "2. Select a room, and press Open in Blender.",
     "3. Or, in Blender: open the Mixer panel, type the same address, press Connect, then join the room.",
 ];

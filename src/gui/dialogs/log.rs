@@ -5,6 +5,7 @@ use egui::{Button, Label, RichText, ScrollArea, TextEdit, Ui, vec2};
 use super::{Answer, close_button, focus, title};
 use crate::backend::{Action, Level, LogLine, View};
 use crate::gui::theme::{CONTROL_HEIGHT, TEXT_SMALL, tokens};
+use crate::gui::veil::Veil;
 use crate::gui::widgets::{button, caption, explain, field};
 
 /// Height of one line, in points.
@@ -42,6 +43,7 @@ impl Log {
         &mut self,
         ui: &mut Ui,
         view: &View,
+        veil: Veil,
         actions: &mut Vec<Action>,
         fresh: bool,
     ) -> Answer {
@@ -67,7 +69,7 @@ impl Log {
             let search = field(ui, edit, true, None).accessible_name("Search the log");
             focus(&search, fresh);
         });
-        self.lines(ui, view, (screen.y - 220.0).clamp(120.0, 420.0));
+        self.lines(ui, view, veil, (screen.y - 220.0).clamp(120.0, 420.0));
         ui.add_space(4.0);
         ui.horizontal(|ui| {
             let has_folder = view.log_folder.is_some();
@@ -80,7 +82,7 @@ impl Log {
         .inner
     }
 
-    fn lines(&self, ui: &mut Ui, view: &View, height: f32) {
+    fn lines(&self, ui: &mut Ui, view: &View, veil: Veil, height: f32) {
         let lines: Vec<&LogLine> = view.log.iter().filter(|line| self.shows(line)).collect();
         ui.allocate_ui(vec2(ui.available_width(), height), |ui| {
             ui.set_min_height(height);
@@ -101,7 +103,7 @@ impl Log {
                 .stick_to_bottom(true)
                 .show_rows(ui, ROW_HEIGHT, lines.len(), |ui, rows| {
                     for line in lines.get(rows).unwrap_or_default() {
-                        paint(ui, line);
+                        paint(ui, line, veil);
                     }
                 });
         });
@@ -116,7 +118,7 @@ impl Log {
     }
 }
 
-fn paint(ui: &mut Ui, line: &LogLine) {
+fn paint(ui: &mut Ui, line: &LogLine, veil: Veil) {
     let tokens = tokens(ui);
     let (word, color) = match line.level {
         Level::Info => ("", tokens.text),
@@ -131,7 +133,7 @@ fn paint(ui: &mut Ui, line: &LogLine) {
                 .size(TEXT_SMALL)
                 .color(tokens.dim),
         );
-        let words = RichText::new(format!("{word}{}", line.text)).color(color);
+        let words = RichText::new(format!("{word}{}", veil.within(&line.text))).color(color);
         ui.add(Label::new(words).truncate().selectable(true));
     });
 }

@@ -1,10 +1,12 @@
 //! What stands in front of the window until it is answered. One at a time.
 
 mod delete_room;
+mod doctor;
 mod forget_room;
 mod help;
 mod log;
 mod quit;
+mod settings;
 mod stop_hosting;
 
 use egui::{
@@ -13,8 +15,11 @@ use egui::{
 };
 
 use self::log::Log;
+use self::settings::SettingsDialog;
 pub(crate) use self::stop_hosting::ends_something;
+use super::copier::Copier;
 use super::theme::{RADIUS_LARGE, TEXT_TITLE, tokens};
+use super::veil::Veil;
 use super::widgets::{button, danger};
 use crate::backend::{Action, RecentRoom, View};
 
@@ -33,6 +38,10 @@ pub(crate) enum Dialog {
     Help,
     /// What happened.
     Log,
+    /// What our sessions are called, and who hears of them.
+    Settings,
+    /// What a check of the connection to a host has found, or of whether we can be reached.
+    Doctor(Option<String>),
 }
 
 /// The dialog shown, if any.
@@ -42,6 +51,9 @@ pub(crate) struct Dialogs {
     /// Just opened: the keyboard goes to its first control.
     fresh: bool,
     log: Log,
+    settings: SettingsDialog,
+    /// Something else came up in place of a check's findings.
+    left_doctor: bool,
 }
 
 /// What came of one frame of a dialog.
@@ -59,11 +71,25 @@ impl Dialogs {
     /// Shows `dialog` in place of any other.
     pub(crate) fn open(&mut self, dialog: Dialog) {
         self.fresh = self.shown.as_ref() != Some(&dialog);
+        let leaves = |shown: &Dialog| matches!(shown, Dialog::Doctor(_));
+        self.left_doctor |= self.fresh && self.shown.as_ref().is_some_and(leaves);
         self.shown = Some(dialog);
     }
 
     /// Paints the dialog shown. Whether the program is to end, as was just confirmed.
-    pub(crate) fn ui(&mut self, context: &Context, view: &View, actions: &mut Vec<Action>) -> bool {
+    pub(crate) fn ui(
+        &mut self,
+        context: &Context,
+        view: &View,
+        (veil, copier): (Veil, &mut Copier),
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        if self.shown != Some(Dialog::Settings) {
+            self.settings.send(actions);
+        }
+        if std::mem::take(&mut self.left_doctor) && !matches!(self.shown, Some(Dialog::Doctor(_))) {
+            actions.push(Action::CloseDoctor);
+        }
         let Some(dialog) = self.shown.clone() else {
             return false;
         };
@@ -76,7 +102,11 @@ impl Dialogs {
                 Dialog::ForgetRoom(room) => forget_room::ui(ui, room, fresh),
                 Dialog::Quit => quit::ui(ui, view, fresh),
                 Dialog::Help => help::ui(ui, fresh),
-                Dialog::Log => self.log.ui(ui, view, actions, fresh),
+                Dialog::Log => self.log.ui(ui, view, veil, actions, fresh),
+                Dialog::Settings => self.settings.ui(ui, view, actions, fresh),
+                Dialog::Doctor(of) => {
+                    doctor::ui(ui, view, of.as_deref(), (veil, copier), actions, fresh)
+                }
             });
         let close = response.should_close();
         match (response.inner, dialog) {
@@ -90,11 +120,23 @@ impl Dialogs {
                 self.shown = None;
                 return true;
             }
+            (_, Dialog::Doctor(_)) => actions.push(Action::CloseDoctor),
+            (_, Dialog::Settings) => self.settings.send(actions),
             _ => {}
         }
         self.shown = None;
         false
     }
+}
+
+/// Starts a check of the connection to a host, or of whether we can be reached, and shows what it finds.
+pub(crate) fn check_connection(
+    of: Option<String>,
+    actions: &mut Vec<Action>,
+    dialogs: &mut Dialogs,
+) {
+    actions.push(Action::RunDoctor(of.clone()));
+    dialogs.open(Dialog::Doctor(of));
 }
 
 fn frame(context: &Context) -> Frame {

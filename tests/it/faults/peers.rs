@@ -188,6 +188,56 @@ async fn who_floods_a_room_does_not_drown_the_others() {
     arena.end(64 << 20).await;
 }
 
+/// One fills rooms until it has no place any more. It is told, and so is the log; the others go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_fills_rooms_is_ended_at_its_limit_and_delays_nobody() {
+    const LIMIT: u64 = 8 << 20;
+    let arena = Arena::start_with(Limits {
+        rooms_bytes_per_peer: LIMIT,
+        ..tight()
+    })
+    .await;
+    let mut filling = arena.known().await;
+    filling.make("Filled").await;
+    let mut reading = arena.known().await;
+    reading.enter("Filled").await;
+    let mut reading = Member::new(reading);
+    let mut other = arena.known().await;
+    other.make("Other").await;
+    let piece = command(
+        140,
+        0,
+        &vec![7; (64 << 10) - command(140, 0, b"").wire().len()],
+    )
+    .wire();
+    let commands = LIMIT as usize / piece.len();
+    for _ in 0..commands {
+        filling.raw(&piece).await;
+        let asked = Instant::now();
+        other.barrier().await;
+        assert!(asked.elapsed() < Duration::from_secs(5));
+    }
+    filling.barrier().await;
+    assert_eq!(filling.errors(), [""; 0], "it is full to the last byte");
+    filling.raw(&command(140, 0, b"").wire()).await;
+    filling.until_closed().await;
+    let sentence = "You are full: the server keeps 8388608 bytes of rooms from one connection.";
+    assert!(
+        filling.errors()[0].starts_with(sentence),
+        "{:?}",
+        filling.errors()
+    );
+    arena.relay.logged(sentence).await;
+    reading
+        .until("all that was taken in", |seen| {
+            seen.commands.len() == commands
+        })
+        .await;
+    reading.send(&command(140, 0, b"others go on")).await;
+    reading.barrier().await;
+    arena.end(FLAT_BYTES + 2 * LIMIT as i64).await;
+}
+
 /// Sockets of this test, besides those of its peers.
 const SPARE_FILES: u64 = 200;
 

@@ -7,8 +7,11 @@
 // Network namespaces are Linux's.
 #![cfg(target_os = "linux")]
 
+mod addresses;
+mod discovery;
 mod doctor;
 // A helper stays while no test wants it.
 #[allow(dead_code)]
 mod lab;
 mod mapping;
+mod pulled;

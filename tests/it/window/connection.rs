@@ -1,10 +1,11 @@
 //! The Connection card and the first picture.
 
 use egui::Key;
+use egui::accesskit::Role;
 use egui_kittest::kittest::NodeT;
 use mixdesk::backend::{Action, Settings, Status, View};
 
-use super::Window;
+use super::{INVITE, Window};
 
 fn connect(host: &str, port: u16) -> Action {
     Action::Connect {
@@ -167,6 +168,46 @@ fn the_first_picture_hosts_with_one_click() {
     let mut window = Window::new(View::default());
     window.click("Host a session");
     assert_eq!(window.actions(), [connect("localhost", 12800)]);
+}
+
+#[test]
+fn what_is_pasted_is_understood_while_typing() {
+    let mut window = Window::new(View::default());
+    let chat = format!("Hi! I am hosting, come: {INVITE}");
+    window.fill("Host", &chat);
+    assert!(window.says("Invite to Ada's session, 2 ways in"));
+    assert!(
+        window.field("Port").accesskit_node().is_disabled(),
+        "an invite has its own ports"
+    );
+    window.click("Connect");
+    assert_eq!(window.actions(), [connect(&chat, 12800)]);
+    window.fill("Host", "mine is 192.168.0.48:12900 :)");
+    assert!(window.says("Connects to 192.168.0.48:12900, as found in this text"));
+    window.fill("Host", "hello, how are you today?");
+    assert!(window.says("There is no address in this text"));
+    assert!(window.is_disabled("Connect"));
+    window.fill("Address to join", INVITE);
+    assert!(window.says("Invite to Ada's session, 2 ways in"));
+    window.click("Join");
+    assert_eq!(window.actions(), [connect(INVITE, 12800)]);
+}
+
+#[test]
+fn an_invite_in_host_is_hidden_with_the_addresses() {
+    let mut window = Window::new(View::default());
+    window.fill("Host", INVITE);
+    window.click("Hide addresses");
+    let words = window.harness.root();
+    let shows = |role| {
+        words
+            .children_recursive()
+            .filter(|node| node.accesskit_node().role() == role)
+            .filter_map(|node| node.value())
+            .any(|value| value.contains("192.168"))
+    };
+    assert!(!shows(Role::TextInput) && !shows(Role::PasswordInput));
+    assert!(window.says("Invite to Ada's session, 2 ways in"));
 }
 
 #[test]

@@ -1,12 +1,17 @@
 //! Everything has its place, whatever people call their rooms and themselves.
 
+use std::time::SystemTime;
+
 use egui::Key;
 use egui::accesskit::Role;
 use egui_kittest::Node;
 use egui_kittest::kittest::{NodeT, Queryable};
-use mixdesk::backend::{Failure, Membership, Room, RoomState, Status, View};
+use mixdesk::backend::{
+    Attempt, ByHand, Examination, Failure, Finding, Internet, Membership, NearbyHost,
+    PublicAddress, Room, RoomState, Status, Verdict, View,
+};
 
-use super::{Window, hosting, inside, person, room};
+use super::{Window, address, hosting, inside, person, room};
 
 const SMALL: [f32; 2] = [720.0, 520.0];
 
@@ -35,7 +40,12 @@ fn assert_nothing_sticks_out(window: &Window, width: f32) {
         let role = node.accesskit_node().role();
         let is_control = matches!(
             role,
-            Role::Button | Role::TextInput | Role::CheckBox | Role::Row | Role::ListBox
+            Role::Button
+                | Role::TextInput
+                | Role::CheckBox
+                | Role::Switch
+                | Role::Row
+                | Role::ListBox
         );
         if is_control {
             let rect = node.rect();
@@ -105,6 +115,90 @@ fn all_that_matters_is_there_in_a_small_window() {
 }
 
 #[test]
+fn long_names_and_addresses_of_others_break_nothing_in_a_small_window() {
+    let name = "A session called as long as anybody could type it ".repeat(5);
+    let host = NearbyHost {
+        id: "1".to_owned(),
+        name: name.clone(),
+        address: "[2001:db8:1c2d:3aff:fe4b:5c6d:1:2]:12900".to_owned(),
+        rooms: Some(u32::MAX),
+        people: Some(u32::MAX),
+        version: name.clone(),
+        asks: true,
+        since: SystemTime::UNIX_EPOCH,
+        silent: true,
+        is_ours: false,
+    };
+    let other = NearbyHost {
+        silent: false,
+        id: "2".to_owned(),
+        ..host.clone()
+    };
+    let mut view = hosting();
+    view.nearby.hosts = vec![host, other];
+    view.attempts = vec![Attempt {
+        address: "2001:db8:1c2d:3aff:fe4b:5c6d:1:2".to_owned(),
+        why: name.clone(),
+        at: SystemTime::UNIX_EPOCH,
+        times: u64::MAX,
+    }];
+    let share = view.share.as_mut().expect("hosting");
+    share
+        .addresses
+        .push(address("2001:db8:1c2d:3aff:fe4b:5c6d:1:2", &name));
+    share.internet = Internet::Blocked {
+        what: name.clone(),
+        advice: name.clone(),
+        by_hand: Some(ByHand {
+            protocol: "TCP",
+            outside: 12800,
+            inside: "2001:db8:1c2d:3aff:fe4b:5c6d:1:2".to_owned(),
+            port: 12800,
+        }),
+    };
+    share.public = PublicAddress::Unknown(Failure {
+        what: name.clone(),
+        advice: name.clone(),
+    });
+    let mut window = Window::sized(view.clone(), SMALL);
+    assert_nothing_sticks_out(&window, SMALL[0]);
+    window.button("Somebody could not get in").scroll_to_me();
+    window.harness.run();
+    window.click("Somebody could not get in");
+    assert_nothing_sticks_out(&window, SMALL[0]);
+    window.button("Why can't they get in?").scroll_to_me();
+    window.harness.run();
+    window.click("Why can't they get in?");
+    let finding = Finding {
+        verdict: Verdict::Problem,
+        check: name.clone(),
+        what: name.clone(),
+        why: name.clone(),
+        fix: Some(name.clone()),
+        command: Some("x".repeat(300)),
+    };
+    view.doctor = Some(Examination {
+        of: None,
+        findings: vec![finding; 40],
+        running: true,
+    });
+    window.show(view.clone());
+    assert_nothing_sticks_out(&window, SMALL[0]);
+    for button in ["Stop", "Copy report", "Close"] {
+        let rect = window.button(button).rect();
+        assert!(rect.bottom() <= SMALL[1], "{button} at {rect:?}");
+    }
+    view.doctor = None;
+    (view.status, view.share) = (Status::Offline, None);
+    view.settings.host = format!(
+        "come: mixdesk://join?name={}&lan=10.0.0.7&v=1",
+        "x".repeat(999)
+    );
+    let window = Window::sized(view, SMALL);
+    assert_nothing_sticks_out(&window, SMALL[0]);
+}
+
+#[test]
 fn names_in_other_scripts_do_not_widen_the_table() {
     let mut view = hosting();
     view.rooms = vec![
@@ -143,12 +237,15 @@ fn tab_walks_the_first_picture_as_it_is_read() {
         [
             "Log",
             "Theme: as the system says",
+            "Settings",
             "Help (F1)",
             "Name",
             "Your color",
             "Host",
             "Port",
             "Connect",
+            "Check connection",
+            "Hide addresses",
             "Host a session",
             "Address to join",
         ]

@@ -10,10 +10,13 @@
 
 mod closing;
 mod connection;
+mod doctor;
 mod layout;
+mod nearby;
 mod news;
 mod recent;
 mod rooms;
+mod settings;
 mod share;
 mod status;
 
@@ -214,16 +217,22 @@ fn address(ip: &str, label: &str) -> Address {
     }
 }
 
+/// The invite of [`hosting`].
+const INVITE: &str = "mixdesk://join?name=Ada%27s+session&lan=192.168.0.48&vpn=10.147.17.5&v=1";
+
 /// Hosting, with three rooms.
 fn hosting() -> View {
     View {
         status: Status::Hosting { port: 12800 },
         share: Some(Share {
+            session: "Ada's session".to_owned(),
             port: 12800,
+            invite: INVITE.to_owned(),
             addresses: vec![
                 address("192.168.0.48", "LAN"),
                 address("10.147.17.5", "VPN (ZeroTier)"),
             ],
+            ..Share::default()
         }),
         rooms: vec![
             Room {

@@ -62,9 +62,19 @@ struct Window {
     frames: usize,
 }
 
+/// Tells the program to leave this machine's networks alone, unless it has settings already.
+fn stay_alone(folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    let settings = folder.join("settings.toml");
+    if !settings.exists() {
+        std::fs::write(settings, "announce = false\ndiscover = false\n").unwrap();
+    }
+}
+
 impl Window {
     /// Starts one that keeps its files in `folder`.
     fn start(folder: &Path) -> Self {
+        stay_alone(folder);
         let folders = Folders::within(folder);
         let (settings, trouble) = folders.settings();
         // As many wakes as there may be, they mean one frame.

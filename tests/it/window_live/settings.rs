@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use egui::accesskit::{Role, Toggled};
+use egui_kittest::kittest::{NodeT, Queryable};
 use mixdesk::backend::Theme;
 
 use super::{Window, free_port};
@@ -62,4 +64,33 @@ fn a_settings_file_that_makes_no_sense_is_set_aside_and_told() {
     window.end();
     assert_eq!(kept(folder.path()).name, "Ada");
     assert_eq!(std::fs::read_to_string(aside).unwrap(), nonsense);
+}
+
+#[test]
+fn what_a_session_is_called_and_who_hears_of_it_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = Window::start(folder.path());
+    window.press("Settings");
+    window.type_into("Session name", "Shot 12");
+    for switch in [
+        "Announce my sessions on this network",
+        "Let people from the internet connect",
+    ] {
+        let on = |window: &Window| {
+            let node = window.harness.get_by_role_and_label(Role::Switch, switch);
+            node.accesskit_node().toggled() == Some(Toggled::True)
+        };
+        let before = on(&window);
+        window
+            .harness
+            .get_by_role_and_label(Role::Switch, switch)
+            .click();
+        window.act();
+        window.until(switch, |window| on(window) != before);
+    }
+    window.press("Close");
+    window.end();
+    let kept = kept(folder.path());
+    assert_eq!(kept.session_name.as_deref(), Some("Shot 12"));
+    assert_eq!((kept.announce, kept.internet), (false, true));
 }
