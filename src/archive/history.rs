@@ -42,8 +42,13 @@ pub struct Command<'a> {
 }
 
 impl History {
-    /// Takes in the next command, which must not be an ephemeral one.
+    /// Takes in the next command, which must not be an ephemeral one. Nothing happens when it was dropped
+    /// before it came.
     pub fn push(&mut self, command: Command<'_>) {
+        let gone = self.superseded.last();
+        if gone.is_some_and(|gone| gone.contains(&command.position)) {
+            return;
+        }
         let path = command
             .path
             .filter(|path| command.kind.is_mergeable() && path.len() <= PATH_BYTES);
@@ -69,8 +74,11 @@ impl History {
         });
     }
 
-    /// Drops everything before a position.
+    /// Drops everything before a position, and all there is so far.
     pub fn clear(&mut self, before: u64) {
+        let last = self.last.as_ref().map(|last| last.position + 1);
+        let gone = self.superseded.last().map(|gone| gone.end);
+        let before = last.max(gone).map_or(before, |end| before.max(end));
         *self = Self::default();
         self.supersede(0..before);
     }
@@ -159,6 +167,25 @@ mod tests {
         history.clear(13);
         assert!(history.superseded(2..100).eq(std::iter::once(0..13)));
         assert_eq!((history.commands(), history.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_dropped_stays_dropped() {
+        let mut history = History::default();
+        history.push(command(7, 140, None));
+        for before in [3, 0, 5] {
+            history.clear(before);
+            assert!(history.superseded(0..100).eq(std::iter::once(0..8)));
+            assert_eq!(history.commands(), 0);
+        }
+        history.push(command(8, 140, None));
+        assert!(!history.is_wholly_superseded(8..9));
+        history.clear(20);
+        for position in [18, 19, 20] {
+            history.push(command(position, 140, None));
+        }
+        assert_eq!((history.commands(), history.bytes()), (1, 40));
+        assert!(history.superseded(0..100).eq(std::iter::once(0..20)));
     }
 
     #[test]

@@ -47,7 +47,10 @@ pub fn open(path: &Path) -> Result<Archive, ArchiveError> {
 impl<R: Read + Seek> Archive<R> {
     /// Reads a file from its start. `name` is the room's unless the file says another, which those
     /// of Mixer never do.
-    pub(super) fn read(mut from: R, name: &str) -> Result<Self, ArchiveError> {
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn read(mut from: R, name: &str) -> Result<Self, ArchiveError> {
         let failed = |source| ArchiveError::Read { at: 0, source };
         let total_bytes = from.seek(SeekFrom::End(0)).map_err(failed)?;
         from.rewind().map_err(failed)?;

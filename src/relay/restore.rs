@@ -2,7 +2,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -146,7 +145,7 @@ fn look(path: &Path, progress: &mut impl FnMut(u64) -> bool) -> Result<Picture, 
     let file = File::open(path).map_err(ArchiveError::Open)?;
     let mut changes = Vec::new();
     let mut history = History::default();
-    let mut next = Seq::default();
+    let (mut next, mut taken) = (Seq::default(), 0);
     let mut index: Vec<(Seq, u64)> = Vec::new();
     let scan = scan(
         file,
@@ -157,14 +156,15 @@ fn look(path: &Path, progress: &mut impl FnMut(u64) -> bool) -> Result<Picture, 
                 commands,
             } => {
                 // What damage has put out of order would be given twice.
-                if positions.start < next.0 {
+                if positions.start < taken {
                     return;
                 }
+                taken = positions.end;
                 let last = index.last().map(|(_, place)| *place);
                 if last.is_none_or(|place| at >= place + INDEX_EVERY_BYTES) {
                     index.push((Seq(positions.start), at));
                 }
-                next = Seq(positions.end);
+                next = next.max(Seq(positions.end));
                 commands.for_each(|command| history.push(command));
             }
             Step::Attributes(changed) => changes.push(changed),
@@ -198,7 +198,7 @@ fn repair(shelf: &Shelf, path: &Path, scan: &Scan) -> io::Result<std::path::Path
     let repairing = Shelf::repairing(path);
     let mut from = File::open(path)?;
     let mut to = File::create(&repairing)?;
-    for good in good_parts(scan) {
+    for good in scan.good_parts() {
         from.seek(SeekFrom::Start(good.start))?;
         io::copy(&mut from.by_ref().take(good.end - good.start), &mut to)?;
     }
@@ -206,15 +206,4 @@ fn repair(shelf: &Shelf, path: &Path, scan: &Scan) -> io::Result<std::path::Path
     let aside = shelf.set_aside(path)?;
     fs::rename(repairing, path)?;
     Ok(aside)
-}
-
-fn good_parts(scan: &Scan) -> Vec<Range<u64>> {
-    let mut good = Vec::new();
-    let mut start = 0;
-    for damaged in &scan.damaged {
-        good.push(start..damaged.start);
-        start = damaged.end;
-    }
-    good.push(start..scan.good_bytes);
-    good
 }

@@ -13,22 +13,22 @@ use crate::common::meter::Meter;
 
 /// The decoder's shared buffer, as its documentation tells.
 const SHARED_BYTES: usize = 64 << 10;
-const LIMITS: FrameLimits = FrameLimits {
+pub(crate) const LIMITS: FrameLimits = FrameLimits {
     command_bytes: 3 << 20,
     control_bytes: 200_000,
 };
 
 /// What came out of a stream: how many frames, what they were, and whether it could go on.
 #[derive(Debug, PartialEq, Eq)]
-struct Outcome {
-    frames: usize,
-    digest: u64,
+pub(crate) struct Outcome {
+    pub(crate) frames: usize,
+    pub(crate) digest: u64,
     refused: bool,
     rest: usize,
 }
 
 /// What protocol.md says: a header, then as many bytes as it claims, unless these are too many.
-fn expected(mut stream: &[u8]) -> Outcome {
+pub(crate) fn expected(mut stream: &[u8]) -> Outcome {
     let (mut frames, mut digest, mut refused) = (0, DefaultHasher::new(), false);
     while let Some(header) = stream.first_chunk::<HEADER_BYTES>() {
         let size = u64::from_le_bytes(header[..8].try_into().unwrap());
@@ -59,7 +59,7 @@ fn expected(mut stream: &[u8]) -> Outcome {
 
 /// Feeds a stream in pieces, each as large as the next of `splits`, over and over. Checks at every
 /// step what the decoder promises of its memory, against the allocator.
-fn decoded(stream: &[u8], splits: &[usize]) -> Outcome {
+pub(crate) fn decoded(stream: &[u8], splits: &[usize]) -> Outcome {
     let heap = Meter::of_this_thread();
     let mut decoder = Decoder::new(LIMITS);
     let (mut frames, mut digest, mut refused) = (0, DefaultHasher::new(), false);

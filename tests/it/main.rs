@@ -15,6 +15,7 @@ mod common;
 mod decoder;
 mod doctor;
 mod faults;
+mod fuzz;
 mod guests;
 mod invite;
 mod netlab;

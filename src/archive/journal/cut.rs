@@ -124,10 +124,12 @@ impl Cutter {
             self.done = true;
             return Ok(());
         }
-        self.then = positions.end;
         if positions.start < self.cursor {
+            // What is not given leads nowhere.
+            self.then = self.cursor;
             self.pieces.push_back((false, commands.wire_bytes()));
         } else {
+            self.then = positions.end;
             let skipped = skipped(positions, commands.peer);
             self.pieces = pieces(&commands, skipped);
         }
@@ -186,7 +188,7 @@ fn pieces(
 ) -> VecDeque<(bool, u64)> {
     let mut skipped = skipped.into_iter().peekable();
     let mut pieces: VecDeque<(bool, u64)> = VecDeque::new();
-    for (position, mark) in (commands.position..).zip(&commands.frames) {
+    for (position, mark) in commands.positions().zip(&commands.frames) {
         while skipped.next_if(|range| range.end <= position).is_some() {}
         let give = !skipped
             .peek()

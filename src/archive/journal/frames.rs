@@ -43,7 +43,7 @@ impl<R: Read + Seek> JournalFrames<R> {
                     commands,
                     ..
                 } => {
-                    // As in a room that is brought back: what came before a clearing is not wanted.
+                    // As in a room that is brought back, and as a cutter does it.
                     if positions.start < until {
                         return;
                     }
@@ -51,10 +51,7 @@ impl<R: Read + Seek> JournalFrames<R> {
                     commands.for_each(|command| history.push(command));
                 }
                 Step::Attributes(changed) => changes.push(changed),
-                Step::Cleared(before) => {
-                    until = until.max(before);
-                    history.clear(before);
-                }
+                Step::Cleared(before) => history.clear(before),
             },
             |_| true,
         )?;

@@ -50,6 +50,8 @@ const FILE_HEADER_BYTES: usize = MAGIC.len() + 8;
 const HEAD_LENGTH_BYTES: usize = 4;
 /// Most commands in one record.
 pub const RECORD_COMMANDS: usize = 8192;
+/// No room gets as far. What says it did is damaged: there would be no numbers for what comes next.
+const LAST_POSITION: u64 = 1 << 62;
 /// Largest head of commands: two strings as long as may be, at most eight bytes a command, and a few
 /// numbers.
 const COMMANDS_HEAD_BYTES: usize = 2 * SENDER_BYTES + 8 * RECORD_COMMANDS + 64;
@@ -122,7 +124,7 @@ impl Mark {
 
 impl CommandsHead<'_> {
     fn positions(&self) -> Range<u64> {
-        self.position..self.position.saturating_add(self.frames.len() as u64)
+        self.position..self.position + self.frames.len() as u64
     }
 
     fn wire_bytes(&self) -> u64 {
@@ -170,8 +172,11 @@ pub struct Sender<'a> {
 fn decode_head(bytes: &[u8]) -> Option<Head<'_>> {
     let (head, taken) = borrow_decode_from_slice::<Head<'_>, _>(bytes, head_config()).ok()?;
     let fits = match &head {
-        Head::Commands(commands) => commands.frames.len() <= RECORD_COMMANDS,
-        _ => true,
+        Head::Commands(commands) => {
+            commands.frames.len() <= RECORD_COMMANDS && commands.position <= LAST_POSITION
+        }
+        Head::Cleared { before } => *before <= LAST_POSITION,
+        Head::Room { .. } | Head::Attributes { .. } => true,
     };
     (fits && taken == bytes.len()).then_some(head)
 }

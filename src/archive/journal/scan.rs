@@ -35,6 +35,22 @@ pub struct Scan {
     pub only_cut_off: bool,
 }
 
+impl Scan {
+    /// The parts of the file that are good, in order. One after the other they are a whole journal that
+    /// says the same.
+    #[must_use]
+    pub fn good_parts(&self) -> Vec<Range<u64>> {
+        let mut good = Vec::new();
+        let mut start = 0;
+        for damaged in &self.damaged {
+            good.push(start..damaged.start);
+            start = damaged.end;
+        }
+        good.push(start..self.good_bytes);
+        good
+    }
+}
+
 /// Something that a good record says.
 pub enum Step<'a> {
     /// Commands that arrived together.
@@ -322,7 +338,7 @@ impl<R: Read + Seek> Reader<R> {
         match decode_head(&self.head) {
             Some(Head::Commands(head)) => {
                 let mut commands =
-                    (head.position..)
+                    head.positions()
                         .zip(&self.frames)
                         .map(|(position, (mark, path))| Command {
                             position,
@@ -395,7 +411,9 @@ fn frame<R: Read>(
     let Some(header) = header.first_chunk().map(|header| Header::decode(*header)) else {
         return Ok(None);
     };
-    let mut left = u64::from(mark.wire_bytes).saturating_sub(FRAME_HEADER_BYTES as u64);
+    let Some(mut left) = u64::from(mark.wire_bytes).checked_sub(FRAME_HEADER_BYTES as u64) else {
+        return Ok(None);
+    };
     if header.kind != mark.kind() || header.size != left || !header.kind.is_room_command() {
         return Ok(None);
     }

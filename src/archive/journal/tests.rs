@@ -111,7 +111,7 @@ fn the_largest_head_is_as_large_as_can_be() {
     };
     let name = "x".repeat(SENDER_BYTES);
     let head = Head::Commands(CommandsHead {
-        position: u64::MAX,
+        position: LAST_POSITION,
         peer: u64::MAX,
         sender_id: &name,
         sender_name: Some(&name),
