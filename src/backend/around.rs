@@ -71,6 +71,12 @@ fn internet(state: Option<MappingState>) -> Internet {
         Some(outside) => Internet::Open {
             // With its port always: it may be another than ours.
             address: outside.to_string(),
+            what: match state {
+                MappingState::Direct(_) => "This computer is on the internet itself",
+                _ => "The router lets people in from the internet",
+            }
+            .to_owned(),
+            advice: state.advice(),
         },
         None => Internet::Blocked {
             what: state.words(),

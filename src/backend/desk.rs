@@ -17,7 +17,7 @@ use super::handle::Remote;
 use super::hosted::{Hosted, Turn};
 use super::link::{Happened, Link, QUICK};
 use super::logging::LogTail;
-use super::opening::{Destination, open, session_failure};
+use super::opening::{Destination, examine_invite, open, session_failure};
 use super::programs::{follow_blender, open_folder};
 use super::settings::{
     DEFAULT_PORT, MAX_NAME_CHARS, MAX_SESSION_BYTES, RECENT_HOSTS, Settings, short,
@@ -318,8 +318,9 @@ impl Desk {
     fn set_identity(&mut self, name: &str, color: [f32; 3]) {
         self.view.settings.name = name.chars().take(MAX_NAME_CHARS).collect();
         self.view.settings.color = color;
-        self.save_soon();
         self.tell_identity();
+        // The session is called after its host.
+        self.show_as_set();
     }
 
     fn tell_identity(&self) {
@@ -338,9 +339,13 @@ impl Desk {
                 self.view.settings.host.clone_from(&target.host);
                 self.view.settings.port = target.port;
                 self.save_soon();
+                self.view.tried = (!target.is_local()).then(|| target.to_string());
                 Destination::Target(target)
             }
-            Ok(Typed::Invite(invite)) => Destination::Invite(invite),
+            Ok(Typed::Invite(invite)) => {
+                self.view.tried = Some(invite.to_string());
+                Destination::Invite(invite)
+            }
             Err(error) => return self.fail(host_failure(error)),
         };
         let target = destination.title();
@@ -377,17 +382,16 @@ impl Desk {
         let target = match understood {
             None => None,
             Some(Ok(Typed::Target(target))) => Some(target),
-            // The nearest way is what is worth knowing of.
-            Some(Ok(Typed::Invite(invite))) => invite.targets().into_iter().next(),
+            Some(Ok(Typed::Invite(invite))) => {
+                self.view.doctor = Some(Examination::begun(host));
+                self.findings = Some(examine_invite(invite));
+                return;
+            }
             Some(Err(error)) => return self.fail(host_failure(error)),
         };
         // What is on this computer is looked at from the host's side.
         let target = target.filter(|target| !target.is_local());
-        self.view.doctor = Some(Examination {
-            of: host,
-            findings: Vec::new(),
-            running: true,
-        });
+        self.view.doctor = Some(Examination::begun(host));
         self.findings = Some(match target {
             Some(target) => examine_guest(target),
             None => examine_host(HostExam {
@@ -428,15 +432,16 @@ impl Desk {
                 {
                     return self.ask(Command::Join(room.clone()));
                 }
-                let what = format!(
-                    "You opened an invite to {}, and this window is connected already.",
-                    Destination::Invite(invite).title()
-                );
-                let way_out = if self.hosted.is_some() {
-                    "Press Stop hosting"
-                } else {
-                    "Press Disconnect"
+                let session = Destination::Invite(invite).title();
+                let (is_busy, way_out) = match &self.view.status {
+                    Status::Hosting { .. } => ("hosts", "Press Stop hosting"),
+                    Status::Connected { .. } => ("is connected", "Press Disconnect"),
+                    Status::Offline | Status::Connecting { .. } | Status::Lost { .. } => {
+                        ("is connecting", "Press Stop")
+                    }
                 };
+                let what =
+                    format!("You opened an invite to {session} while this window {is_busy}.");
                 self.fail(Failure {
                     what,
                     advice: format!("{way_out}, then open the invite again."),
@@ -520,8 +525,10 @@ impl Desk {
                         self.fail(failure);
                     }
                 }
-                if self.view.settings.host.is_empty() || opened.room.is_some() {
+                if opened.by_invite {
                     self.view.settings.host.clone_from(&opened.target.host);
+                    self.view.settings.port = opened.target.port;
+                    self.save_soon();
                 }
                 self.link = Link::Open {
                     target: opened.target,

@@ -55,6 +55,16 @@ impl Verdict {
 }
 
 impl Examination {
+    /// One that begins.
+    #[must_use]
+    pub fn begun(of: Option<String>) -> Self {
+        Self {
+            of,
+            findings: Vec::new(),
+            running: true,
+        }
+    }
+
     /// What is examined, as a title.
     #[must_use]
     pub fn title(&self) -> String {

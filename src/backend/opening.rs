@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::block_in_place;
 
+use super::doctor::{Finding, examine_guest};
 use super::settings::Hosting;
 use super::view::Failure;
 use crate::net::{Bind, Target, TargetError, connect, parse_port};
-use crate::reach::{Invite, NoAnswer, first_that_answers};
+use crate::reach::{Invite, NoAnswer, Route, RouteKind, first_that_answers};
 use crate::relay::{Progress, Relay, RelayError, bind};
 use crate::session::{Config, Identity, Session, Why};
 
@@ -19,6 +20,8 @@ const PROBE_PATIENCE: Duration = Duration::from_millis(300);
 const LOCAL_PATIENCE: Duration = Duration::from_secs(2);
 /// How long each way of an invite may take. They are tried side by side.
 const WAY_PATIENCE: Duration = Duration::from_secs(5);
+/// How long they may take to answer before one of them is examined.
+const EXAMINED_PATIENCE: Duration = Duration::from_secs(1);
 /// Our own relay needs no mercy: a session to it that was lost is there again within a second.
 const OWN_WAIT: Duration = Duration::from_secs(1);
 
@@ -49,7 +52,9 @@ impl Destination {
 pub(super) struct Opened {
     /// What the session is to.
     pub(super) target: Target,
-    /// The room that the invite was to.
+    /// An invite was followed.
+    pub(super) by_invite: bool,
+    /// The room that it was to.
     pub(super) room: Option<String>,
     /// Our own relay, if we started it.
     pub(super) relay: Option<Relay>,
@@ -72,10 +77,15 @@ pub(super) async fn open(
     match destination {
         Destination::Target(target) => open_target(target, identity, hosting, progress).await,
         Destination::Invite(invite) => {
-            let target = first_that_answers(&invite.targets(), WAY_PATIENCE)
-                .await
-                .map_err(|tried| no_way(&invite, &tried))?;
+            let targets = invite.targets();
+            let found = tokio::select! {
+                found = first_that_answers(&targets, WAY_PATIENCE) => found,
+                // Nobody waits for it any more.
+                () = progress.closed() => Err(Vec::new()),
+            };
+            let target = found.map_err(|tried| no_way(&invite, &tried))?;
             Ok(Opened {
+                by_invite: true,
                 relay: None,
                 session: Session::start(Config::new(target.clone(), identity), None),
                 found_here: false,
@@ -84,6 +94,39 @@ pub(super) async fn open(
             })
         }
     }
+}
+
+/// Examines the connection to the host of an invite: the first of its ways that answers, or the one that should
+/// answer from everywhere.
+pub(super) fn examine_invite(invite: Invite) -> mpsc::Receiver<Finding> {
+    let (findings_in, findings) = mpsc::channel(1);
+    let examining = async move {
+        let Some(target) = way_to_examine(&invite).await else {
+            return;
+        };
+        let mut found = examine_guest(target);
+        while let Some(finding) = found.recv().await {
+            if findings_in.send(finding).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::spawn(examining);
+    findings
+}
+
+/// Which way of an invite is worth examining.
+pub async fn way_to_examine(invite: &Invite) -> Option<Target> {
+    let targets = invite.targets();
+    if let Ok(target) = first_that_answers(&targets, EXAMINED_PATIENCE).await {
+        return Some(target);
+    }
+    let direct = invite
+        .routes
+        .iter()
+        .find(|route| route.kind == RouteKind::Internet);
+    let last = direct.or(invite.routes.first());
+    last.map(Route::target)
 }
 
 /// Why none of the ways of an invite leads there.
@@ -115,6 +158,7 @@ async fn open_target(
             session: Session::start(config, connected),
             found_here: target.is_local(),
             target: target.clone(),
+            by_invite: false,
             room: None,
         }
     };
@@ -150,6 +194,7 @@ async fn open_target(
         session: Session::start(config, first),
         found_here: false,
         target,
+        by_invite: false,
         room: None,
     })
 }

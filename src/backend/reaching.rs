@@ -65,6 +65,10 @@ pub enum Internet {
     Open {
         /// What to give to them, as `address:port`.
         address: String,
+        /// Why they can, as a sentence without its end.
+        what: String,
+        /// What may still be in the way, as a sentence.
+        advice: Option<String>,
     },
     /// They cannot, or not by what the router could be asked for.
     Blocked {

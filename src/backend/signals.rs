@@ -1,19 +1,16 @@
 //! Ctrl-C and what the system sends to end a program.
 
-/// Resolves when the program is asked to end: Ctrl-C, SIGTERM, or a console that closes.
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Resolves when the program is asked to end: Ctrl-C, SIGTERM, or a terminal that closes.
 pub async fn quit_signal() {
     #[cfg(unix)]
     {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => tokio::select! {
-                () = ctrl_c() => {}
-                _ = terminate.recv() => {}
-            },
-            Err(error) => {
-                tracing::warn!("SIGTERM will not end this program in order: {error}");
-                ctrl_c().await;
-            }
+        tokio::select! {
+            () = ctrl_c() => {}
+            () = signalled(SignalKind::terminate()) => {}
+            () = hung_up() => {}
         }
     }
     #[cfg(windows)]
@@ -28,6 +25,41 @@ pub async fn quit_signal() {
             _ => ctrl_c().await,
         }
     }
+}
+
+#[cfg(unix)]
+async fn signalled(kind: SignalKind) {
+    match signal(kind) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(error) => {
+            let kind = kind.as_raw_value();
+            tracing::warn!("signal {kind} will not end this program in order: {error}");
+            std::future::pending().await
+        }
+    }
+}
+
+/// The terminal is closed, unless the program was started so that this does not matter to it (`nohup`).
+#[cfg(unix)]
+async fn hung_up() {
+    if is_hangup_ignored() {
+        std::future::pending().await
+    } else {
+        signalled(SignalKind::hangup()).await;
+    }
+}
+
+/// Whether SIGHUP was ignored at the start. Where the system does not tell it is left as it was.
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    // Signal 1 is the lowest bit.
+    ignored.is_none_or(|ignored| ignored & 1 == 1)
 }
 
 async fn ctrl_c() {

@@ -69,7 +69,7 @@ impl Folders {
     /// The file that remembers what a router was asked for.
     #[must_use]
     pub fn mapping(&self) -> PathBuf {
-        self.rooms.with_file_name("router.json")
+        self.rooms.with_file_name("router.toml")
     }
 
     /// The settings as they are, and a sentence about what was wrong with their file.

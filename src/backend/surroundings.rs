@@ -118,8 +118,13 @@ impl Surroundings {
         tokio::select! {
             () = self.addresses.changed() => {
                 self.take_addresses();
-                if let Some((mapping, _)) = self.presence.as_ref().and_then(|here| here.mapping.as_ref()) {
-                    mapping.look_again();
+                self.look_again();
+                if let Some(presence) = &mut self.presence {
+                    // It was the address of another network, perhaps.
+                    (presence.public, presence.asking) = (Public::NotAsked, None);
+                    if let Some((mapping, _)) = &presence.mapping {
+                        mapping.look_again();
+                    }
                 }
             }
             () = found => {}

@@ -28,6 +28,8 @@ pub struct View {
     pub people: usize,
     /// Our own place among the rooms.
     pub membership: Membership,
+    /// What *Connect* last meant, if that was not this computer: a host and port, or an invite.
+    pub tried: Option<String>,
     /// Why the last thing asked for did not work. Stays until dismissed or tried again.
     pub failure: Option<Failure>,
     /// A save or restore under way.

@@ -71,6 +71,7 @@ pub async fn host(
     let _looked = timeout(FIRST_LOOK, surroundings.changed()).await;
     surroundings.host(announcement(&relay, &settings), &settings);
     let Ok(mut ways) = Ways::tell(port, args.json, &surroundings) else {
+        tokio::join!(relay.stop(), surroundings.leave());
         return Exit::Failed;
     };
     let keep = |guests: Guests| {

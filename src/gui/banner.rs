@@ -11,7 +11,6 @@ use egui::{
 
 use super::dialogs::{Dialogs, check_connection};
 use super::header::retry_words;
-use super::host::to_check;
 use super::icons::Icon;
 use super::theme::{RADIUS, TEXT_SMALL, tokens};
 use super::veil::Veil;
@@ -66,9 +65,7 @@ pub(crate) fn ui(
         match banner(ui, bad, &what, &[advice], buttons) {
             Some(0) => actions.push(Action::DismissFailure),
             Some(_) => {
-                let settings = &view.settings;
-                let of = to_check(&settings.host, settings.port);
-                check_connection(of, actions, dialogs);
+                check_connection(view.tried.clone(), actions, dialogs);
             }
             None => {}
         }

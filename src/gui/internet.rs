@@ -25,7 +25,7 @@ pub(crate) fn ui(
 ) {
     let wanted = view.settings.internet;
     match &share.internet {
-        Internet::Open { address } => address_line(ui, "Internet", address, veil, copier),
+        Internet::Open { address, .. } => address_line(ui, "Internet", address, veil, copier),
         _ => public_line(ui, &share.public, veil, copier),
     }
     ui.add_space(2.0);
@@ -37,12 +37,12 @@ pub(crate) fn ui(
     match &share.internet {
         Internet::Off => {}
         Internet::Asking => told(ui, Icon::Dots, tokens.accent, "Asking the router…"),
-        Internet::Open { .. } => told(
-            ui,
-            Icon::Check,
-            tokens.ok,
-            "The router lets people in from the internet",
-        ),
+        Internet::Open { what, advice, .. } => {
+            told(ui, Icon::Check, tokens.ok, what);
+            if let Some(advice) = advice {
+                caption(ui, veil.within(advice));
+            }
+        }
         Internet::Blocked {
             what,
             advice,

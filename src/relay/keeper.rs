@@ -16,13 +16,9 @@ use super::shelf::Shelf;
 use crate::archive::journal::{JournalWriter, Note, Sender};
 use crate::archive::{ArchiveError, Heading};
 
-/// Work up to this size is written where the task runs: to hand it to another thread takes longer. But
-/// not while this file is brought to the disk, when a write may wait for that and hold up all rooms.
+/// Work up to this size is written where the task runs, on a disk that is quick: to hand it to another
+/// thread takes longer.
 const AT_ONCE_BYTES: usize = 16 << 10;
-/// A disk that took longer than this for that is slow …
-const SLOW: Duration = Duration::from_millis(20);
-/// … and is left to other threads for so long.
-const SLOW_FOR: Duration = Duration::from_secs(1);
 /// Power loss takes at most what came in this time.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// How long after a write that failed the next is tried.
@@ -67,8 +63,8 @@ impl Keeper {
     /// Writes until the room has ended.
     pub(super) async fn run(self) {
         let Self { log, mut pen, tell } = self;
-        let _unkept = Unkept(&log);
-        let mut slow_until = Instant::now();
+        let _unkept = Unkept(Arc::clone(&log));
+        let shelf = Arc::clone(&pen.shelf);
         let mut failures = 0;
         let mut syncing = Syncing::default();
         loop {
@@ -85,17 +81,15 @@ impl Keeper {
             let ended = work.notes.ended;
             if ended == Some(Fate::Discard) {
                 // Where that fails, the next start does it.
-                let _done = spawn_blocking(move || pen.discard()).await;
+                let _done = spawn_blocking(move || pen.discard(&log)).await;
                 return;
             }
             let bytes: usize = work.blocks.iter().map(|block| block.run.wire().len()).sum();
             // Under steady load others of this thread get their turn.
             consume_budget().await;
-            let started = Instant::now();
-            let at_once = bytes <= AT_ONCE_BYTES
-                && started >= slow_until
-                && pen.open.is_some()
-                && !syncing.runs();
+            let started = std::time::Instant::now();
+            let at_once =
+                bytes <= AT_ONCE_BYTES && pen.open.is_some() && shelf.disk.is_quick(started);
             let written = if at_once {
                 pen.write(&log, &work)
             } else {
@@ -115,9 +109,9 @@ impl Keeper {
                     }
                 }
             };
-            if at_once && started.elapsed() > SLOW {
-                slow_until = Instant::now() + SLOW_FOR;
-            }
+            shelf
+                .disk
+                .took(started.elapsed(), std::time::Instant::now());
             match written {
                 Ok(()) => {
                     failures = 0;
@@ -127,7 +121,7 @@ impl Keeper {
                         tell.notify_one();
                     }
                     if ended.is_some() && log.work().is_none() {
-                        let _done = spawn_blocking(move || pen.retire()).await;
+                        let _done = spawn_blocking(move || pen.retire(&log)).await;
                         return;
                     }
                 }
@@ -149,7 +143,7 @@ impl Keeper {
                             room = pen.heading.room,
                             "what was not written down is lost"
                         );
-                        let _done = spawn_blocking(move || pen.retire()).await;
+                        let _done = spawn_blocking(move || pen.retire(&log)).await;
                         return;
                     }
                     sleep(RETRY_EVERY).await;
@@ -160,9 +154,9 @@ impl Keeper {
 }
 
 /// However the keeper ends, members are not to wait for what nobody writes down any more.
-struct Unkept<'a>(&'a Log);
+struct Unkept(Arc<Log>);
 
-impl Drop for Unkept<'_> {
+impl Drop for Unkept {
     fn drop(&mut self) {
         self.0.fails("nobody writes it any more");
     }
@@ -193,8 +187,9 @@ impl Pen {
         Ok(())
     }
 
-    /// The room never was whole: nobody needs its file.
-    fn discard(self) {
+    /// The room never was whole: nobody needs its file. The last who closes it pays for its end.
+    fn discard(self, log: &Log) {
+        drop(log.let_go_of_file());
         if let Some(Open { path, writer }) = self.open {
             drop(writer);
             self.shelf.remove(&path);
@@ -202,11 +197,13 @@ impl Pen {
     }
 
     /// The room has ended.
-    fn retire(self) {
+    fn retire(self, log: &Log) {
+        drop(log.let_go_of_file());
         if let Some(Open { path, writer }) = self.open {
             let file = writer.into_file();
             self.shelf.retire(&path);
             // Last, as it may take long and the program may be waiting to end.
+            let _syncing = self.shelf.disk.syncing();
             if let Err(error) = file.sync_data() {
                 tracing::warn!("a room's file may not be on the disk yet: {error}");
             }
@@ -273,8 +270,9 @@ impl Syncing {
         let Some(Ok(file)) = pen.open.as_ref().map(|open| open.writer.file().try_clone()) else {
             return;
         };
-        let room = pen.heading.room.clone();
+        let (room, shelf) = (pen.heading.room.clone(), Arc::clone(&pen.shelf));
         self.running = Some(spawn_blocking(move || {
+            let _syncing = shelf.disk.syncing();
             if let Err(error) = file.sync_data() {
                 tracing::error!(room, "the disk did not take what was written: {error}");
             }

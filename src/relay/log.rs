@@ -178,7 +178,7 @@ struct Inner {
 
 /// The file as far as it is written.
 #[derive(Debug)]
-struct Stored {
+pub(super) struct Stored {
     file: Arc<ColdFile>,
     bytes: u64,
     /// Where in the file some records stand, by the position of their first command.
@@ -337,22 +337,20 @@ impl Log {
     /// From now on `listener` hears when something can be read.
     pub(super) fn listen(&self, listener: Weak<dyn Listener>) {
         let mut listeners = self.listeners.lock();
-        let others = listeners.iter();
-        let mut all: Vec<_> = others
-            .filter(|other| other.strong_count() > 0 && !Weak::ptr_eq(other, &listener))
-            .cloned()
-            .collect();
-        all.push(listener);
-        *listeners = Arc::new(all);
+        // Copies only while somebody rings.
+        let all = Arc::make_mut(&mut *listeners);
+        if all.len() == all.capacity() {
+            all.retain(|other| other.strong_count() > 0);
+        }
+        if !all.iter().any(|other| Weak::ptr_eq(other, &listener)) {
+            all.push(listener);
+        }
     }
 
     /// `listener` hears no more.
     pub(super) fn unlisten(&self, listener: &Weak<dyn Listener>) {
         let mut listeners = self.listeners.lock();
-        let others = listeners.iter();
-        let left =
-            others.filter(|other| other.strong_count() > 0 && !Weak::ptr_eq(other, listener));
-        *listeners = Arc::new(left.cloned().collect());
+        Arc::make_mut(&mut *listeners).retain(|other| !Weak::ptr_eq(other, listener));
     }
 
     /// Waits until what was appended is written down, but for a little.
@@ -526,6 +524,11 @@ impl Log {
             bytes,
             index: vec![(Seq::default(), bytes)],
         });
+    }
+
+    /// The room has ended, and nobody reads from its file any more.
+    pub(super) fn let_go_of_file(&self) -> Option<Stored> {
+        self.inner.lock().file.take()
     }
 
     /// This work stands in the file, which is good up to byte `bytes`; `places` says where the blocks

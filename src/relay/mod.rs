@@ -5,7 +5,8 @@
 //!   commands are `block.rs`, `Block`s: what one sender sent together.
 //! - `keeper.rs`, `Keeper`: writes a room's journal, which is ahead of what members see. `cold.rs`,
 //!   `Cold`: reads from it what is not in memory any more. `shelf.rs`, `Shelf`: the folder of the rooms'
-//!   files; `restore.rs`: a room brought back from one; `library.rs`: what ties these together.
+//!   files; `restore.rs`: a room brought back from one; `library.rs`: what ties these together;
+//!   `disk.rs`: how the disk does.
 //! - `hub.rs`, `Hub`: the rules. Plain synchronous methods behind one lock, no I/O. `state.rs` and
 //!   `room.rs`: what they are about.
 //! - `bulletin.rs`, `Bulletin`: changed attributes and who is gone, gathered, one list for all.
@@ -33,6 +34,7 @@ mod cold;
 mod controls;
 mod delivery;
 mod directory;
+mod disk;
 mod door;
 mod entrance;
 mod feel;

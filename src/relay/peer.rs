@@ -362,6 +362,9 @@ async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
         let gathered = delivery.gather(&mut out).await?;
         if !out.is_empty() {
             card.count_out(write_frames(io, &mut out, patience).await?);
+        } else if gathered == Gathered::Some {
+            // A part of the history of which nothing is left: others get their turn.
+            yield_now().await;
         }
         if gathered == Gathered::Some {
             continue;

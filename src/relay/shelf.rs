@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
+use super::disk::Disk;
 use super::keeper::Open;
 use crate::archive::journal::{JournalWriter, peek};
 use crate::archive::{ArchiveError, Heading};
@@ -61,6 +62,7 @@ pub(super) struct Shelf {
     recent_bytes: u64,
     /// Rings when a room has come to the recent ones or left them.
     changed: watch::Sender<()>,
+    pub(super) disk: Disk,
     /// Let go of by the system however this program ends.
     _lock: File,
 }
@@ -86,6 +88,7 @@ impl Shelf {
                 recent_for: keeping.recent_for,
                 recent_bytes: keeping.recent_bytes,
                 changed: watch::Sender::new(()),
+                disk: Disk::default(),
                 _lock: lock,
             });
         }

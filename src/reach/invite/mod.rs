@@ -134,8 +134,9 @@ impl Invite {
         let ours = addresses
             .iter()
             .filter(|address| address.ip.is_ipv4() || !any_ipv4)
-            .filter_map(|address| Some(route(RouteKind::of(address)?, address.ip, port)));
-        let all: Vec<_> = outside.into_iter().chain(ours).collect();
+            .filter_map(|address| Some(route(RouteKind::of(address)?, address.ip, port)))
+            .filter(|ours| outside.as_ref() != Some(ours));
+        let all: Vec<_> = outside.iter().cloned().chain(ours).collect();
         let mut routes: Vec<Route> = Vec::new();
         for kind in RouteKind::ALL {
             let of_kind = all.iter().filter(|route| route.kind == kind);

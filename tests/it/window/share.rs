@@ -148,6 +148,8 @@ fn people_from_the_internet_are_let_in_with_one_switch() {
     assert!(window.says("Asking the router…"));
 
     internet(&mut view).internet = Internet::Open {
+        what: "The router lets people in from the internet".to_owned(),
+        advice: None,
         address: "203.0.113.17:41000".to_owned(),
     };
     window.show(view);
