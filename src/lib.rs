@@ -10,7 +10,7 @@
 //! | 1 | [`archive`] | room files: Mixer's own format, ours, and the journal of a room that lives |
 //! | 2 | [`relay`] | the embedded server: rooms as logs with a journal, the rules, one task a peer |
 //! | 2 | [`session`] | our own connection to a relay: a state machine and its driver |
-//! | 2 | [`reach`] | how others reach this computer: its addresses, each with what it is |
+//! | 2 | [`reach`] | how others reach this computer: its addresses, sessions on its networks, the router, invites, the doctor |
 //! | 2 | [`blender`] | finding Blender, and starting one that joins a room by itself |
 //! | 3 | [`backend`] | where tokio and the window meet: actions in, views and notices out |
 //! | 4 | [`gui`] | the window: pixels and what is being typed |

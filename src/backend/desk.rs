@@ -417,15 +417,21 @@ impl Desk {
         self.view.attention += 1;
         match &self.link {
             Link::Offline => self.connect(invite, DEFAULT_PORT),
-            Link::Opening { .. } | Link::Open { .. } => {
-                let what = match understand(invite, DEFAULT_PORT) {
-                    Ok(Typed::Invite(invite)) => format!(
-                        "You opened an invite to {}, and this window is connected already.",
-                        Destination::Invite(invite).title()
-                    ),
+            link @ (Link::Opening { .. } | Link::Open { .. }) => {
+                let invite = match understand(invite, DEFAULT_PORT) {
+                    Ok(Typed::Invite(invite)) => invite,
                     Ok(Typed::Target(_)) => return,
                     Err(error) => return self.fail(host_failure(error)),
                 };
+                if let (Link::Open { target, .. }, Some(room)) = (link, &invite.room)
+                    && invite.targets().contains(target)
+                {
+                    return self.ask(Command::Join(room.clone()));
+                }
+                let what = format!(
+                    "You opened an invite to {}, and this window is connected already.",
+                    Destination::Invite(invite).title()
+                );
                 let way_out = if self.hosted.is_some() {
                     "Press Stop hosting"
                 } else {
@@ -611,6 +617,8 @@ impl Desk {
                 }
                 if first {
                     self.remember_host(&target);
+                    // Where it was listed as one that does not answer.
+                    self.surroundings.look_again();
                 }
             }
         }

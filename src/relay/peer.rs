@@ -160,9 +160,6 @@ pub(super) async fn run<R, W>(
         ..
     } = admission;
     let id = card.id;
-    if !quiet {
-        tracing::info!(client = card.client_id, "connected");
-    }
     let presence = Presence {
         hub: Arc::clone(&hub),
         id,
@@ -178,7 +175,7 @@ pub(super) async fn run<R, W>(
             &card
         ));
         let end = {
-            let mut reading = pin!(read_loop(&mut reader, &hub, &outbox, &card));
+            let mut reading = pin!(read_loop(&mut reader, &hub, &outbox, &card, quiet));
             let end = tokio::select! {
                 end = &mut reading => end,
                 () = shutdown.cancelled() => End::Shutdown,
@@ -196,7 +193,9 @@ pub(super) async fn run<R, W>(
         if let Some(failed) = end.failed() {
             hub.door.record(address.ip(), failed);
         }
-        if quiet {
+        // Somebody who only looks whether a relay is here says nothing.
+        let has_spoken = card.flowed().0 > 0;
+        if quiet || !has_spoken && end.is_ordinary() {
             tracing::debug!("disconnected: {end}");
         } else if end.is_ordinary() {
             tracing::info!("disconnected: {end}");
@@ -238,6 +237,7 @@ async fn read_loop<R: AsyncRead + Unpin>(
     hub: &Hub,
     outbox: &Outbox,
     card: &Arc<Card>,
+    quiet: bool,
 ) -> End {
     let limits = hub.limits();
     let mut reader = FrameReader::new(io, limits.frames(), limits.patience());
@@ -247,7 +247,7 @@ async fn read_loop<R: AsyncRead + Unpin>(
     loop {
         if let Some(commands) = reader.arrived_commands() {
             let bytes = commands.wire().len();
-            card.count_in(bytes as u64);
+            count_in(card, bytes, quiet);
             taken += bytes;
             let Some(log) = &log else {
                 hub.dropped(card.id, commands.frames());
@@ -265,7 +265,7 @@ async fn read_loop<R: AsyncRead + Unpin>(
         }
         match reader.arrived() {
             Ok(Some(frame)) => {
-                card.count_in(frame.wire_len() as u64);
+                count_in(card, frame.wire_len(), quiet);
                 if let Some(late) = pace.count(frame.kind(), Instant::now()) {
                     if late.first {
                         hub.refuse(card.id, too_fast(limits.control_messages_a_second));
@@ -286,6 +286,13 @@ async fn read_loop<R: AsyncRead + Unpin>(
             },
         }
     }
+}
+
+fn count_in(card: &Card, bytes: usize, quiet: bool) {
+    if !quiet && card.flowed().0 == 0 {
+        tracing::info!(client = card.client_id, "connected");
+    }
+    card.count_in(bytes as u64);
 }
 
 /// Room commands that arrived together go into the log together.

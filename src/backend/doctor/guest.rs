@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::lookup_host;
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, timeout};
 
 use super::{Exam, Finding, check, late, millis, rate, start};
@@ -50,11 +50,10 @@ async fn examine(mut exam: Exam, target: Target) {
     let until = exam.waits_until;
     exam.check(late(check::CONNECTION, "The way to the host"), async move {
         let patience = HOST_PATIENCE.min(until.saturating_duration_since(Instant::now()));
-        let (way, pings, found) = tokio::join!(
-            way_to(first),
-            answers_ping(first.ip()),
-            probe(&target, patience)
-        );
+        // Beside the others, and waited for only where they fail. Stopped when dropped.
+        let mut pinging = JoinSet::new();
+        pinging.spawn(answers_ping(first.ip()));
+        let (way, found) = tokio::join!(way_to(first), probe(&target, patience));
         let way = way.ok();
         let mut findings = Vec::new();
         findings.extend(
@@ -68,7 +67,10 @@ async fn examine(mut exam: Exam, target: Target) {
                     findings.extend(of_visit(&target, until).await);
                 }
             }
-            Err(why) => findings.push(of_silence(&why, way.as_ref(), pings)),
+            Err(why) => {
+                let pings = pinging.join_next().await.and_then(Result::ok).flatten();
+                findings.push(of_silence(&why, way.as_ref(), pings));
+            }
         }
         findings
     });

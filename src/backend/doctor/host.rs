@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout};
 use super::internet::{of_hairpin, of_router};
 use super::{Exam, Finding, check, late, millis, rate, start};
 use crate::backend::opening::{holder, port_failure};
-use crate::net::{Bind, Target, Why, connect};
-use crate::reach::doctor::{Failed, look_at_firewall, self_test};
+use crate::net::{Bind, ConnectError, Target, Why, connect};
+use crate::reach::doctor::{Failed, Step, look_at_firewall, self_test};
 use crate::reach::{Address, MappingState, addresses};
 use crate::relay::{Guests, Limits, Relay, RelayError, bind};
 
@@ -58,45 +58,43 @@ async fn examine(mut exam: Exam, what: HostExam) {
         async move { look_at_firewall(port, &here, from_internet).await },
     );
     // The rest needs a relay.
-    let found = find(port, &addresses).await;
     let mut own = None;
-    let at = match found {
-        Some(at) => Some(at),
-        None if starts_relay => match bind(Bind::All, port) {
-            Ok(bound) => {
-                let relay = bound.start(Limits::default(), Guests::default());
-                let at = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), relay.address().port());
+    let found = match find(port, &addresses).await {
+        Here::Nobody if starts_relay => match begin(port).await {
+            Ok((relay, here)) => {
                 own = Some(relay);
                 exam.say(started(port)).await;
-                Some(at)
+                here
             }
-            Err(error) => {
-                let failure = spawn_blocking(move || port_trouble(&error)).await;
-                if let Ok(finding) = failure {
-                    exam.say(finding).await;
-                }
-                None
+            Err(finding) => {
+                exam.say(finding).await;
+                Here::Nobody
             }
         },
-        None => {
+        Here::Nobody => {
             exam.say(no_relay(port)).await;
-            None
+            Here::Nobody
         }
+        found => found,
     };
-    if let Some(at) = at {
-        let until = exam.waits_until;
-        exam.check(
-            late(check::RELAY, "The server on this computer"),
-            async move { vec![of_self_test(at, until).await] },
-        );
-        exam.check(
-            late(check::HAIRPIN, "The router's outside address"),
-            of_hairpin(mapping),
-        );
-        if own.is_none() {
+    match found {
+        Here::Nobody => {}
+        Here::Hushed => exam.say(hushed(port)).await,
+        Here::At(at) => {
+            let until = exam.waits_until;
             exam.check(
-                late(check::LISTENING, "Where the server listens"),
-                async move { of_listening(addresses, port).await },
+                late(check::RELAY, "The server on this computer"),
+                async move { vec![of_self_test(at, until).await] },
+            );
+            if own.is_none() {
+                exam.check(
+                    late(check::LISTENING, "Where the server listens"),
+                    async move { of_listening(addresses, port).await },
+                );
+            }
+            exam.check(
+                late(check::HAIRPIN, "The router's outside address"),
+                of_hairpin(mapping),
             );
         }
     }
@@ -147,22 +145,58 @@ fn of_addresses(addresses: &[Address], port: u16) -> Finding {
     Finding::good(check::ADDRESSES, what, WHY)
 }
 
-/// Where a relay, or something else, listens on the port: on loopback, or on one of these addresses only.
-async fn find(port: u16, addresses: &[Address]) -> Option<SocketAddr> {
+/// What is on the port of this computer.
+enum Here {
+    /// Something takes connections there.
+    At(SocketAddr),
+    /// Something has the port, and packets to it vanish.
+    Hushed,
+    Nobody,
+}
+
+/// Looks what is on the port: on loopback, or on one of these addresses only.
+async fn find(port: u16, addresses: &[Address]) -> Here {
     let local = Target {
         host: "localhost".to_owned(),
         port,
     };
-    if let Ok(connected) = connect(&local, LOCAL_PATIENCE).await {
-        return Some(connected.address);
-    }
+    let vanished = match connect(&local, LOCAL_PATIENCE).await {
+        Ok(connected) => return Here::At(connected.address),
+        Err(error) => matches!(error, ConnectError::TimedOut { .. }),
+    };
     for address in addresses {
         let at = SocketAddr::new(address.ip, port);
         if matches!(timeout(LOCAL_PATIENCE, knock(at)).await, Ok(Ok(()))) {
-            return Some(at);
+            return Here::At(at);
         }
     }
-    None
+    // A port that is free can be had: else somebody has it who could not be heard.
+    if vanished && matches!(bind(Bind::All, port), Err(RelayError::Taken(_))) {
+        Here::Hushed
+    } else {
+        Here::Nobody
+    }
+}
+
+/// Starts a relay for as long as the examination takes, and sees that it can be reached from here.
+///
+/// # Errors
+/// When the port cannot be had.
+async fn begin(port: u16) -> Result<(Relay, Here), Finding> {
+    let bound = match bind(Bind::All, port) {
+        Ok(bound) => bound,
+        Err(error) => {
+            let told = spawn_blocking(move || port_trouble(&error)).await;
+            return Err(told.unwrap_or_else(|_| no_relay(port)));
+        }
+    };
+    let relay = bound.start(Limits::default(), Guests::default());
+    let at = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), relay.address().port());
+    let here = match timeout(LOCAL_PATIENCE, knock(at)).await {
+        Ok(_) => Here::At(at),
+        Err(_) => Here::Hushed,
+    };
+    Ok((relay, here))
 }
 
 /// Connects to an address of this computer, if that works as somebody whom no relay counts among its guests.
@@ -206,7 +240,8 @@ async fn of_self_test(at: SocketAddr, until: Instant) -> Finding {
         Err(failed) => failed,
     };
     match &failed {
-        Failed::Connection(
+        Failed::Stuck(Step::Enter)
+        | Failed::Connection(
             Why::NotMixer(..) | Why::Silent(_) | Why::ClosedEarly(_) | Why::Nonsense(..),
         ) => {
             let port = at.port();
@@ -214,7 +249,9 @@ async fn of_self_test(at: SocketAddr, until: Instant) -> Finding {
             let by = name.map_or_else(String::new, |name| format!(" ({name})"));
             Finding::problem(
                 check::PORT,
-                format!("Port {port} on this computer is taken by another program{by}. {failed}"),
+                format!(
+                    "Port {port} on this computer is taken by another program{by}, or by a server that hangs. {failed}"
+                ),
                 "Mixdesk cannot host on a port that another program has, and colleagues reach that program instead.",
                 "End that program, or host on another port and tell your colleagues its number.",
             )
@@ -282,6 +319,18 @@ async fn of_listening(addresses: Vec<Address>, port: u16) -> Vec<Finding> {
         .fix("If colleagues are to use the others as well, host without “--bind”."),
     };
     vec![finding]
+}
+
+fn hushed(port: u16) -> Finding {
+    Finding::problem(
+        check::RELAY,
+        format!(
+            "A program listens on port {port} of this computer, but not even this computer itself can connect to it."
+        ),
+        "Something drops all packets to that port, and nothing but this computer's own firewall is in between. Nobody \
+         else gets in either.",
+        "See what is said of the firewall. Once the port is open there, look again.",
+    )
 }
 
 fn started(port: u16) -> Finding {

@@ -82,6 +82,14 @@ impl List {
             self.entries.insert(id, entry);
             return;
         };
+        // Addresses are heard of one after the other, and the best need not be the first.
+        let is_bettered = match entry.answer {
+            Answer::Answers(answered) => addresses
+                .iter()
+                .take_while(|address| **address != answered)
+                .any(|better| !entry.addresses.contains(better)),
+            Answer::Unknown | Answer::Silent => false,
+        };
         let is_moved = match entry.answer {
             Answer::Answers(address) => !addresses.contains(&address),
             Answer::Unknown | Answer::Silent => addresses != entry.addresses,
@@ -98,6 +106,8 @@ impl List {
             if entry.check_at.is_some() {
                 entry.check_at = check_at;
             }
+        } else if is_bettered && entry.check_at.is_some() {
+            entry.check_at = check_at;
         }
     }
 
@@ -151,7 +161,11 @@ impl List {
         if let Some(address) = answer.filter(|address| entry.addresses.contains(address)) {
             entry.answer = Answer::Answers(address);
             entry.silences = 0;
-            entry.check_at = Some(now + AGAIN);
+            let best_was_asked = entry
+                .addresses
+                .first()
+                .is_none_or(|best| check.addresses.contains(best));
+            entry.check_at = Some(if best_was_asked { now + AGAIN } else { now });
             return None;
         }
         if entry.addresses != check.addresses {
@@ -310,6 +324,28 @@ mod tests {
         scene.hear("a", &[3]);
         assert_eq!(scene.answer(), Answer::Unknown);
         assert!(scene.list.due(scene.now).is_some());
+    }
+
+    #[test]
+    fn a_better_address_that_is_heard_of_later_is_tried_at_once() {
+        let mut scene = Scene::new();
+        scene.hear("a", &[9]);
+        assert_eq!(scene.check(Some(9)), None);
+        scene.hear("a", &[1, 9]);
+        assert_eq!(scene.answer(), Answer::Answers(address(9)), "it still does");
+        assert_eq!(scene.check(Some(1)), None);
+        assert_eq!(scene.answer(), Answer::Answers(address(1)));
+        assert_eq!(scene.list.due(scene.now), None);
+        // The same while it is asked.
+        scene.hear("b", &[9]);
+        let check = scene.list.due(scene.now).unwrap();
+        scene.hear("b", &[1, 9]);
+        assert_eq!(
+            scene.list.answered(&check, Some(address(9)), scene.now),
+            None
+        );
+        assert_eq!(scene.check(Some(1)), None);
+        assert_eq!(scene.list.due(scene.now), None);
     }
 
     #[test]

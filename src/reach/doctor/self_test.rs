@@ -220,12 +220,12 @@ enum Heard {
 
 impl Guest {
     async fn enter(target: &Target, until: Instant) -> Result<Self, Failed> {
-        let patience = until.saturating_duration_since(Instant::now());
-        let failed = |why| Failed::Connection(why);
+        let patience = whole_tenths(until.saturating_duration_since(Instant::now()));
         let Connected { stream, .. } = timeout_at(until, connect(target, patience))
             .await
-            .map_err(|_| failed(Why::TimedOut(target.clone(), patience)))?
-            .map_err(|error| failed(Why::from_connect(error, target)))?;
+            .map_err(|_| Why::TimedOut(target.clone(), patience))
+            .and_then(|connected| connected.map_err(|error| Why::from_connect(error, target)))
+            .map_err(Failed::Connection)?;
         let (reader, writer) = stream.into_split();
         let patience = Patience {
             first: patience,
@@ -370,6 +370,12 @@ impl Guest {
             tracing::debug!("the other end did not close in time");
         }
     }
+}
+
+/// A time as people read it.
+fn whole_tenths(time: Duration) -> Duration {
+    let tenths = (time.as_secs_f64() * 10.0).round();
+    Duration::from_secs_f64(tenths / 10.0)
 }
 
 /// `None` for rooms without a scene.

@@ -13,6 +13,8 @@ const WAY_IN: [(&str, &str); 5] = [
     ("filter", "INPUT"),
     ("security", "INPUT"),
 ];
+/// A colleague's own port: any that systems choose from.
+const THEIR_PORT: u16 = 50_000;
 /// What only looks at a packet, or writes something on it.
 const HARMLESS: [&str; 12] = [
     "LOG",
@@ -141,6 +143,7 @@ fn step(words: &[String], knock: &Knock, chains: &Chains, line: &str) -> Option<
                     "ACCEPT" => Some(Act::Accept),
                     "DROP" | "REJECT" | "TARPIT" => Some(Act::Block),
                     "RETURN" => Some(Act::Return),
+                    "" => return None,
                     name if chains.contains_key(name) => Some(Act::Jump(name.to_owned())),
                     name if HARMLESS.contains(&name) => return None,
                     // A target that is not known here may do anything.
@@ -176,13 +179,38 @@ fn is_option(word: &str) -> bool {
             .is_some_and(|c| c == '-' || c.is_alphabetic())
 }
 
+/// These set something up, tell people, or hold for one packet now and then, as that is within every limit.
+const HOLD: [&str; 15] = [
+    "-m",
+    "--match",
+    "--comment",
+    "--limit",
+    "--limit-burst",
+    "--name",
+    "--rsource",
+    "--mask",
+    "--syn",
+    "--hashlimit-upto",
+    "--hashlimit-burst",
+    "--hashlimit-mode",
+    "--hashlimit-name",
+    "--connlimit-upto",
+    "--connlimit-mask",
+];
+/// These are about other packets than the first one of TCP, or about more than one now and then.
+const DO_NOT_HOLD: [&str; 5] = [
+    "--hashlimit-above",
+    "--connlimit-above",
+    "--icmp-type",
+    "--icmpv6-type",
+    "--rt-type",
+];
+
 /// Whether a rule's condition holds.
 fn test(option: &str, values: &[String], value: &str, knock: &Knock) -> Fits {
     match option {
-        // These set something up, or only tell people.
-        "-m" | "--match" | "--comment" | "--limit-burst" | "--name" | "--rsource" | "--mask" => {
-            Fits::Yes
-        }
+        option if HOLD.contains(&option) => Fits::Yes,
+        option if DO_NOT_HOLD.contains(&option) => Fits::No,
         "-p" | "--protocol" => matches!(value, "tcp" | "6" | "all" | "0").into(),
         "-s" | "--source" => address(value, knock.from),
         "-d" | "--destination" => address(value, knock.to),
@@ -193,31 +221,23 @@ fn test(option: &str, values: &[String], value: &str, knock: &Knock) -> Fits {
         "--dport" | "--destination-port" | "--dports" | "--destination-ports" | "--ports" => {
             ports(value, knock.port)
         }
-        "--sport" | "--source-port" | "--sports" | "--source-ports" => ports(value, 50_000),
+        "--sport" | "--source-port" | "--sports" | "--source-ports" => ports(value, THEIR_PORT),
         "--ctstate" | "--state" => value.split(',').any(|state| state == "NEW").into(),
         "--ctdir" => (value == "ORIGINAL").into(),
         "--dst-type" => (value == "LOCAL").into(),
         "--src-type" => (value == "UNICAST").into(),
         "--pkt-type" => (value == "unicast").into(),
-        "--syn" => Fits::Yes,
         "--tcp-flags" => match values {
             [mask, set] => {
-                let syn = |text: &str| text == "ALL" || text.split(',').any(|one| one == "SYN");
-                let only_syn = if syn(mask) { "SYN" } else { "NONE" };
-                (set == only_syn).into()
+                let has_syn = mask == "ALL" || mask.split(',').any(|one| one == "SYN");
+                (set == if has_syn { "SYN" } else { "NONE" }).into()
             }
             _ => Fits::Maybe,
         },
-        // One packet now and then is within every limit, and beyond none.
-        "--limit" | "--hashlimit-upto" | "--connlimit-upto" => Fits::Yes,
-        "--hashlimit-above" | "--connlimit-above" => Fits::No,
-        "--hashlimit-burst" | "--hashlimit-mode" | "--hashlimit-name" | "--connlimit-mask"
-        | "--connlimit-saddr" => Fits::Yes,
-        "--mark" => match value.split_once('/').map_or(value, |(mark, _)| mark) {
-            "0" | "0x0" => Fits::Yes,
-            _ => Fits::No,
-        },
-        "--icmp-type" | "--icmpv6-type" => Fits::No,
+        "--mark" => {
+            let mark = value.split_once('/').map_or(value, |(mark, _)| mark);
+            matches!(mark, "0" | "0x0").into()
+        }
         _ => Fits::Maybe,
     }
 }

@@ -42,10 +42,10 @@ fn knock_v6(port: u16) -> Knock {
     }
 }
 
-fn on(interface: &str, knock: Knock) -> Knock {
+fn on(interface: &str, knock: &Knock) -> Knock {
     Knock {
         interface: interface.to_owned(),
-        ..knock
+        ..knock.clone()
     }
 }
 
@@ -121,9 +121,9 @@ fn every_sort_of_rule_is_judged() {
     ] {
         assert_eq!(reason(&knock(port)), expected, "{port}");
     }
-    assert_eq!(reason(&on("lo", knock(12_800))), "");
-    assert_eq!(reason(&on("wlan0", knock(12_800))), "14");
-    assert_eq!(reason(&on("eth1", knock(12_800))), "15");
+    assert_eq!(reason(&on("lo", &knock(12_800))), "");
+    assert_eq!(reason(&on("wlan0", &knock(12_800))), "14");
+    assert_eq!(reason(&on("eth1", &knock(12_800))), "15");
     // No rule about IPv4 counts for IPv6. Those about marks and limits let a first packet through.
     assert_eq!(reason(&knock_v6(12_800)), "policy");
     assert_eq!(reason(&knock_v6(12)), "");
@@ -146,12 +146,7 @@ fn what_is_not_understood_is_only_possible() {
         r#"{"match": {}}"#,
     ] {
         let drops = table("accept", &rule(&format!(r#"{unknown}, {{"drop": null}}"#)));
-        let found = barriers(&drops.replace("\"t\"", "\"own\""), &knock(12_800));
-        // A foreign expression makes a table one of iptables, which tells of it itself.
-        if unknown.contains("xt") {
-            assert_eq!(found, []);
-            continue;
-        }
+        let found = barriers(&drops, &knock(12_800));
         assert!(
             matches!(found[0].fate, Fate::Perhaps(_)),
             "{unknown} {found:?}"
@@ -225,13 +220,13 @@ fn firewalld_is_judged_by_its_rules() {
         assert!(blocked(&closed, &knock));
         assert!(!blocked(&open, &knock));
         // Its zone “home” has these ports open.
-        assert!(!blocked(&closed, &on("eth7", knock)));
+        assert!(!blocked(&closed, &on("eth7", &knock)));
     }
     assert!(!blocked(&closed, &knock(22)));
     assert!(blocked(&open, &knock(12_801)));
     // A rich rule of its zone “work”, for IPv4.
-    assert!(!blocked(&closed, &on("eth8", knock(12_800))));
-    assert!(blocked(&closed, &on("eth8", knock_v6(12_800))));
+    assert!(!blocked(&closed, &on("eth8", &knock(12_800))));
+    assert!(blocked(&closed, &on("eth8", &knock_v6(12_800))));
 }
 
 #[test]

@@ -29,11 +29,10 @@ pub(super) fn parse(text: &str, port: u16) -> Option<Ufw> {
 /// `12000:13000/tcp            ALLOW IN    Anywhere`: whether it lets the port in; `None` when it says nothing of
 /// it.
 fn rule(line: &str, port: u16) -> Option<bool> {
-    let (start, action) = ["ALLOW", "LIMIT", "DENY", "REJECT"]
+    let actions = ["ALLOW", "LIMIT", "DENY", "REJECT"];
+    let ((to, rest), action) = actions
         .iter()
-        .find_map(|action| Some((line.split_once(&format!(" {action}"))?, *action)))
-        .map(|((start, rest), action)| ((start, rest), action))?;
-    let (to, rest) = start;
+        .find_map(|action| Some((line.split_once(&format!(" {action}"))?, *action)))?;
     let mut words = rest.split_whitespace();
     if matches!(words.next(), Some("OUT" | "FWD")) {
         return None;
