@@ -1,13 +1,16 @@
 //! `mixdesk doctor`: what keeps people out, and what to do about it.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::args::DoctorArgs;
 use super::{Exit, print};
-use crate::backend::doctor::{Finding, HostExam, Verdict, check, examine_guest, examine_host};
+use crate::backend::doctor::{
+    Finding, HostExam, Verdict, check, examine_guest_since, examine_host,
+};
 use crate::net::Target;
 use crate::protocol::DEFAULT_PORT;
 use crate::reach::{Typed, first_that_answers};
@@ -26,7 +29,7 @@ pub(super) async fn doctor(args: &DoctorArgs, quit: impl Future<Output = ()>) ->
     let mut findings = match host {
         Some(target) => {
             print::note(&format!("Looking whether {target} can be reached …"));
-            examine_guest(target.clone())
+            examine_guest_since(target.clone(), begun)
         }
         None => {
             print::note("Looking whether colleagues can reach this computer …");

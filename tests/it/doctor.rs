@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mixdesk::backend::doctor::{
-    Finding, HostExam, LONGEST, Verdict, check, examine_guest, examine_host,
+    Finding, HostExam, LONGEST, Verdict, check, examine_guest, examine_guest_since, examine_host,
 };
 use mixdesk::net::{Bind, Target};
 use mixdesk::reach::doctor::{Failed, ROOM_NAME, Step, self_test};
@@ -220,6 +220,23 @@ async fn a_guest_is_told_why_there_is_no_session() {
         assert_eq!(finding.verdict, Verdict::Problem);
         assert!(finding.what.contains(words), "{finding:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_before_a_guests_examination_counts() {
+    let silent = server(|stream| async move {
+        let _held = (stream, std::future::pending::<()>().await);
+    })
+    .await;
+    let now = Instant::now();
+    let begun = now.checked_sub(LONGEST - Duration::from_secs(1)).unwrap();
+    let all = findings(examine_guest_since(target(silent), begun)).await;
+    assert_eq!(of(&all, check::ANSWER).verdict, Verdict::Problem);
+    assert!(
+        now.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        now.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

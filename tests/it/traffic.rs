@@ -1,6 +1,6 @@
 //! What real Blenders sent, through our relay, byte for byte.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::common::client::{Got, join};
 use crate::common::history::history;
@@ -10,8 +10,8 @@ const ROOM: &str = "Lab";
 const LEAVE: u16 = 3;
 const CONTENT: u16 = 5;
 
-async fn enter(address: std::net::SocketAddr) -> Client {
-    let mut client = Client::hello(address).await;
+/// Asks to be let in.
+async fn enter(mut client: Client) -> Client {
     client.send(1, &join(ROOM, "3.4.1", "1.0.0", false)).await;
     client
 }
@@ -20,17 +20,32 @@ fn wire<'a>(frames: impl IntoIterator<Item = &'a Got>) -> Vec<u8> {
     frames.into_iter().flat_map(Got::wire).collect()
 }
 
-/// A makes the room and edits, at full speed; B joins early and listens; C joins after all edits.
+/// Where the large recordings lie, which are not part of the project.
+pub(crate) fn recordings() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traffic")
+}
+
 async fn replay(sent: Vec<Got>) {
     let relay = relay();
     let address = relay.address();
+    let a = Client::connect(address).await;
+    replay_to(&sent, a, || Client::hello(address)).await;
+    soon("stopping", relay.stop()).await;
+}
+
+/// A makes the room and edits, at full speed; B joins early and listens; C joins after all edits. `hello`: somebody
+/// else who is connected.
+pub(crate) async fn replay_to<F: Future<Output = Client>>(
+    sent: &[Got],
+    mut a: Client,
+    hello: impl Fn() -> F,
+) {
     let content = sent.iter().position(|frame| frame.kind == CONTENT).unwrap();
     let leave = sent.iter().position(|frame| frame.kind == LEAVE).unwrap();
 
-    let mut a = Client::connect(address).await;
     a.raw(&wire(&sent[..=content])).await;
     a.until("a joinable room", |a| a.is_joinable(ROOM)).await;
-    let mut b = enter(address).await;
+    let mut b = enter(hello().await).await;
     b.until("being in", |b| b.frames.iter().any(|got| got.kind == 1))
         .await;
     let entered = b.frames.len();
@@ -43,7 +58,7 @@ async fn replay(sent: Vec<Got>) {
     let sending = async { a.raw(&edits).await };
     let receiving = b.until("all edits", |b| b.frames.len() >= entered + live.len());
     tokio::join!(sending, receiving);
-    let mut c = enter(address).await;
+    let mut c = enter(hello().await).await;
     c.until("being in", |c| c.frames.iter().any(|got| got.kind == 1))
         .await;
     b.barrier().await;
@@ -86,7 +101,6 @@ async fn replay(sent: Vec<Got>) {
         (a.errors(), b.errors(), c.errors()),
         (vec![], vec![], vec![])
     );
-    soon("stopping", relay.stop()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,10 +117,9 @@ async fn a_cut_of_a_medium_scene() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the recordings beside the project; run by .ci/run"]
 async fn all_recorded_scenes() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traffic");
     for scene in ["small", "medium", "heavy"] {
         replay(recording::frames(
-            &folder.join(format!("{scene}.A.c2s.rec.gz")),
+            &recordings().join(format!("{scene}.A.c2s.rec.gz")),
         ))
         .await;
     }

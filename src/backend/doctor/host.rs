@@ -37,7 +37,7 @@ pub struct HostExam {
 /// Looks whether colleagues can reach this computer. Must be called within a tokio runtime.
 #[must_use]
 pub fn examine_host(what: HostExam) -> mpsc::Receiver<Finding> {
-    start(|exam| examine(exam, what))
+    start(Instant::now(), |exam| examine(exam, what))
 }
 
 async fn examine(mut exam: Exam, what: HostExam) {

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 pub use crate::reach::doctor::{Finding, Verdict, check};
-pub use guest::examine_guest;
+pub use guest::{examine_guest, examine_guest_since};
 pub use host::{HostExam, examine_host};
 
 /// How long all of it takes at most.
@@ -37,17 +37,17 @@ struct Exam {
     checks: JoinSet<()>,
 }
 
-/// Starts an examination on the present runtime. It ends when `examine` has, or nobody listens any more.
+/// Starts an examination on the present runtime, the five seconds of which have begun at `begun`. It ends when `examine` has, or nobody listens any more.
 fn start<F: Future<Output = ()> + Send + 'static>(
+    begun: Instant,
     examine: impl FnOnce(Exam) -> F,
 ) -> mpsc::Receiver<Finding> {
     let (findings, taken) = mpsc::channel(WAITING);
     let listener = findings.clone();
-    let now = Instant::now();
     let examining = examine(Exam {
         findings,
-        until: now + CHECKS_END,
-        waits_until: now + WAITS_END,
+        until: begun + CHECKS_END,
+        waits_until: begun + WAITS_END,
         checks: JoinSet::new(),
     });
     tokio::spawn(async move {
@@ -142,7 +142,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_check_that_hangs_is_told_and_left() {
         let begun = Instant::now();
-        let mut findings = start(|mut exam| async move {
+        let mut findings = start(begun, |mut exam| async move {
             exam.check(late(check::ROUTER, "The router"), std::future::pending());
             exam.finish().await;
         });
@@ -158,7 +158,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_does_not_listen_any_more_ends_it() {
         let (dropped, ended) = tokio::sync::oneshot::channel::<()>();
-        let findings = start(|mut exam| async move {
+        let findings = start(begun, |mut exam| async move {
             exam.check(late(check::ROUTER, "The router"), async move {
                 let _held = dropped;
                 std::future::pending().await

@@ -113,14 +113,17 @@ impl Client {
 
     /// Connects and waits until the relay has announced it, so that all later is told to it.
     pub(crate) async fn hello(address: SocketAddr) -> Self {
-        let mut client = Self::connect(address).await;
-        let id = client.id();
-        client
-            .until("its own announcement", |client| {
-                client.clients.contains_key(&id)
-            })
-            .await;
-        client
+        Self::connect(address).await.announced().await
+    }
+
+    /// The same on a connection that is there.
+    pub(crate) async fn announced(mut self) -> Self {
+        let id = self.id();
+        self.until("its own announcement", |client| {
+            client.clients.contains_key(&id)
+        })
+        .await;
+        self
     }
 
     /// The id the relay gives it.

@@ -70,11 +70,11 @@ impl Drop for Namespace {
 }
 
 /// A VPN that is up until dropped.
-struct Tunnel(Child);
+pub(super) struct Tunnel(Child);
 
 impl Tunnel {
     /// One that carries IP packets, as WireGuard, OpenVPN and Tailscale make.
-    fn tun(name: &str, ip: &str) -> Self {
+    pub(super) fn tun(name: &str, ip: &str) -> Self {
         Self::up(name, 0x1001, ip)
     }
 

@@ -20,13 +20,14 @@ const HOST: &str = "192.168.77.10";
 const LONGEST_MILLIS: u64 = 5000 + 1000;
 
 /// One run of `mixdesk doctor --json`.
-struct Examined {
-    code: Option<i32>,
-    findings: Vec<Value>,
+pub(super) struct Examined {
+    pub(super) code: Option<i32>,
+    pub(super) millis: u64,
+    pub(super) findings: Vec<Value>,
 }
 
 impl Examined {
-    fn run(lab: &Lab, place: &str, args: &[&str]) -> Self {
+    pub(super) fn run(lab: &Lab, place: &str, args: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let args = [&["doctor", "--json"], args].concat();
         Self::of(&mut lab.wrap(place, &command(home.path(), &args)))
@@ -50,6 +51,7 @@ impl Examined {
         assert!(millis < LONGEST_MILLIS, "{last}");
         Self {
             code: output.status.code(),
+            millis,
             findings,
         }
     }
@@ -62,13 +64,13 @@ impl Examined {
     }
 
     /// What was found of something, which has to be one finding.
-    fn one(&self, check: &str) -> &Value {
+    pub(super) fn one(&self, check: &str) -> &Value {
         let found = self.of_check(check);
         assert_eq!(found.len(), 1, "{check}: {:#?}", self.findings);
         found[0]
     }
 
-    fn problem(&self, check: &str) -> String {
+    pub(super) fn problem(&self, check: &str) -> String {
         let found = self.one(check);
         assert_eq!(found["verdict"], "problem", "{found:#}");
         format!(
@@ -84,7 +86,7 @@ fn host(lab: &Lab, home: &Path) -> Program {
     Program::start(&mut lab.wrap("host", &command(home, &["host", "--json"]))).hosts()
 }
 
-fn nft(lab: &Lab, rules: &str) {
+pub(super) fn nft(lab: &Lab, rules: &str) {
     lab.sh(
         "host",
         &format!("nft -f - <<'END'\nflush ruleset\n{rules}\nEND"),

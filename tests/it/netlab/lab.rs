@@ -18,11 +18,12 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::common::PATIENCE;
+use crate::common::{Client, PATIENCE};
 
 /// Where the lab's scripts lie, if not beside this checkout.
 const SCRIPTS: &str = "MIXDESK_NETLAB";
@@ -178,6 +179,18 @@ impl Lab {
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
+    }
+
+    /// Somebody in a place who is connected to a relay, and to whom all is told.
+    pub(crate) async fn client(&self, place: &str, address: SocketAddr) -> Client {
+        let stream = self
+            .within(place, || TcpStream::connect_timeout(&address, PATIENCE))
+            .unwrap();
+        stream.set_nonblocking(true).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Client::served(tokio::net::TcpStream::from_std(stream).unwrap())
+            .announced()
+            .await
     }
 
     /// Another test of this binary as a process in a place, not yet started: its full name, such as

@@ -17,10 +17,10 @@ use super::lab::{Inside, Lab};
 use crate::common::{PATIENCE, Program};
 
 /// What the router calls its outside address, and what it is on the wire.
-const DECLARED: &str = "11.9.9.9";
-const WIRE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+pub(super) const DECLARED: &str = "11.9.9.9";
+pub(super) const WIRE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
 /// The router's description of itself, so that its table is asked for without a search.
-const ROUTER: &str = "http://192.168.77.1:5000/rootDesc.xml";
+pub(super) const ROUTER: &str = "http://192.168.77.1:5000/rootDesc.xml";
 /// What the host says to whoever connects.
 const GREETING: &[u8] = b"the host";
 
@@ -605,25 +605,33 @@ fn a_shared_address_that_the_router_tells_is_told() {
         ([100, 64, 3, 2], "carrier-grade"),
         ([192, 168, 178, 20], "double NAT"),
     ] {
-        let (sender, ready) = std::sync::mpsc::channel();
-        std::thread::scope(|threads| {
-            let router_of_a_provider = threads.spawn(|| {
-                lab.within("router", || {
-                    let socket = std::net::UdpSocket::bind("192.168.77.1:5351").unwrap();
-                    sender.send(()).unwrap();
-                    speak_nat_pmp(&socket, outside);
-                });
-            });
-            ready.recv_timeout(PATIENCE).unwrap();
+        beside_a_providers_router(&lab, outside, || {
             let mut host = Host::start(&lab, 12800, &[("WAYS", "NAT-PMP")]);
             let told = host.next(&["shared", "mapped", "no router"]);
             println!("{} {}", told["words"], told["advice"]);
             assert_eq!(told["kind"], kind, "{told}");
             assert_eq!(told["outside"], Ipv4Addr::from(outside).to_string());
             host.stop();
-            router_of_a_provider.join().unwrap();
         });
     }
+}
+
+/// Does something that ends with the removal of a mapping, while the router speaks NAT-PMP and says that this is its
+/// outside address.
+pub(super) fn beside_a_providers_router(lab: &Lab, outside: [u8; 4], what: impl FnOnce()) {
+    let (sender, ready) = std::sync::mpsc::channel();
+    std::thread::scope(|threads| {
+        let router = threads.spawn(|| {
+            lab.within("router", || {
+                let socket = std::net::UdpSocket::bind("192.168.77.1:5351").unwrap();
+                sender.send(()).unwrap();
+                speak_nat_pmp(&socket, outside);
+            });
+        });
+        ready.recv_timeout(PATIENCE).unwrap();
+        what();
+        router.join().unwrap();
+    });
 }
 
 /// Answers as a NAT-PMP router with this outside address, until a mapping is removed.

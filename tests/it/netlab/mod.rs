@@ -14,4 +14,5 @@ mod doctor;
 #[allow(dead_code)]
 mod lab;
 mod mapping;
+mod programs;
 mod pulled;

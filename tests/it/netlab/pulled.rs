@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::lab::Lab;
@@ -66,22 +65,7 @@ impl Session {
 
     /// Somebody in a place.
     async fn client(&self, place: &str) -> Client {
-        let address = self.address;
-        let stream = self
-            .lab
-            .within(place, move || std::net::TcpStream::connect(address))
-            .unwrap();
-        stream.set_nonblocking(true).unwrap();
-        stream.set_nodelay(true).unwrap();
-        let mut client = Client::served(TcpStream::from_std(stream).unwrap());
-        let id = client.id();
-        client.send(18, b"").await;
-        client
-            .until("its announcement", |client| {
-                client.clients.contains_key(&id)
-            })
-            .await;
-        client
+        self.lab.client(place, self.address).await
     }
 
     async fn room(&self, name: &str) -> Room {
