@@ -36,7 +36,7 @@ async fn signalled(kind: SignalKind) {
         Err(error) => {
             let kind = kind.as_raw_value();
             tracing::warn!("signal {kind} will not end this program in order: {error}");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -45,7 +45,7 @@ async fn signalled(kind: SignalKind) {
 #[cfg(unix)]
 async fn hung_up() {
     if is_hangup_ignored() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     } else {
         signalled(SignalKind::hangup()).await;
     }

@@ -158,7 +158,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_does_not_listen_any_more_ends_it() {
         let (dropped, ended) = tokio::sync::oneshot::channel::<()>();
-        let findings = start(begun, |mut exam| async move {
+        let findings = start(Instant::now(), |mut exam| async move {
             exam.check(late(check::ROUTER, "The router"), async move {
                 let _held = dropped;
                 std::future::pending().await
