@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
-use super::internet::{of_hairpin, of_router};
+use super::internet::{of_hairpin, of_router, unseen};
 use super::{Exam, Finding, check, late, millis, rate, start};
 use crate::backend::opening::{holder, port_failure};
 use crate::net::{Bind, ConnectError, Target, Why, connect};
@@ -48,7 +48,6 @@ async fn examine(mut exam: Exam, what: HostExam) {
     } = what;
     let addresses = spawn_blocking(addresses).await.unwrap_or_default();
     exam.say(of_addresses(&addresses, port)).await;
-    exam.say(of_router(mapping.as_ref())).await;
     let from_internet = mapping
         .as_ref()
         .is_some_and(|state| state.outside().is_some());
@@ -77,6 +76,13 @@ async fn examine(mut exam: Exam, what: HostExam) {
         }
         found => found,
     };
+    // What another program asks the router, only that program knows.
+    let is_others = starts_relay && own.is_none() && !matches!(found, Here::Nobody);
+    exam.say(match &mapping {
+        None if is_others => unseen(),
+        mapping => of_router(mapping.as_ref()),
+    })
+    .await;
     match found {
         Here::Nobody => {}
         Here::Hushed => exam.say(hushed(port)).await,

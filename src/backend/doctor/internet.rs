@@ -39,12 +39,24 @@ pub(super) fn of_router(mapping: Option<&MappingState>) -> Finding {
     }
 }
 
+const WHY_OFF: &str = "Colleagues in your own network or VPN do not need it. All others come in through your router, which \
+                       lets nobody in by itself.";
+
+/// Another program hosts, and this one cannot ask it.
+pub(super) fn unseen() -> Finding {
+    Finding::note(
+        check::ROUTER,
+        "Whether the router was asked to let people from the internet in, only the program that hosts can say.",
+        WHY_OFF,
+    )
+    .fix("Look there: the window and “mixdesk host --internet” tell what has become of it.")
+}
+
 fn off() -> Finding {
     Finding::note(
         check::ROUTER,
         "The router was not asked to let people from the internet in.",
-        "Colleagues in your own network or VPN do not need it. All others come in through your router, which lets \
-         nobody in by itself.",
+        WHY_OFF,
     )
     .fix("If somebody is to come from the internet, let people from the internet connect while you host.")
 }
