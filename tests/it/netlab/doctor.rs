@@ -70,6 +70,10 @@ impl Examined {
         found[0]
     }
 
+    pub(super) fn what(&self, check: &str) -> &str {
+        self.one(check)["what"].as_str().unwrap()
+    }
+
     pub(super) fn problem(&self, check: &str) -> String {
         let found = self.one(check);
         assert_eq!(found["verdict"], "problem", "{found:#}");
