@@ -220,6 +220,7 @@ impl Surroundings {
         }
         if self.settings.internet && presence.mapping.is_none() {
             let mapping = Mapping::start(Wanted {
+                only: self.only,
                 memory: self.memory.clone(),
                 ..Wanted::new(presence.announcement.port)
             });

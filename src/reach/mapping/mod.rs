@@ -18,6 +18,7 @@ mod state;
 mod upnp;
 mod way;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use state::{ByHand, Mapped, MappedBy, MappingState, Shared};
+pub use state::{ByHand, Mapped, MappedBy, MappingState, NoRouter, Shared};
 
 /// How long a removal may take: the program's end waits for it.
 const STOP_PATIENCE: Duration = Duration::from_millis(1500);
@@ -36,6 +37,8 @@ const STOP_PATIENCE: Duration = Duration::from_millis(1500);
 pub struct Wanted {
     /// The port of this computer, and the one asked for outside.
     pub port: u16,
+    /// The only address that is listened on. `None` or an unspecified one: all.
+    pub only: Option<IpAddr>,
     /// What people read in the router's list of ports.
     pub description: String,
     /// A file that remembers the mapping, so that after a crash it is known again. Used by one [`Mapping`] at a time: a
@@ -53,6 +56,7 @@ impl Wanted {
     pub fn new(port: u16) -> Self {
         Self {
             port,
+            only: None,
             description: "Mixdesk".to_owned(),
             memory: None,
             ways: MappedBy::ALL.to_vec(),
