@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::settings::Settings;
@@ -21,6 +22,9 @@ use crate::reach::{
 
 /// How long servers on the internet may take to tell how they see us.
 const STUN_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long the program's end waits for what others see of us to be taken back.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is around. Ends what it has started when it is dropped; [`leave`](Self::leave) waits for that.
 #[derive(Debug)]
@@ -225,6 +229,7 @@ impl Surroundings {
         }
         if self.settings.internet && presence.mapping.is_none() {
             let mapping = Mapping::start(Wanted {
+                only: self.only,
                 memory: self.memory.clone(),
                 ..Wanted::new(presence.announcement.port)
             });
@@ -267,10 +272,15 @@ impl Surroundings {
         }
     }
 
-    /// Takes back what others see of us, and waits for that: about two seconds at most.
+    /// Takes back what others see of us, and waits for that: two seconds at most.
     pub async fn leave(&mut self) {
         self.hide();
-        while self.ending.join_next().await.is_some() {}
+        let ended = async { while self.ending.join_next().await.is_some() {} };
+        if timeout(LEAVE_PATIENCE, ended).await.is_err() {
+            tracing::warn!(
+                "The router was not heard of in time: the mapping may stay until its lease ends"
+            );
+        }
     }
 
     /// This computer's addresses, best first.
@@ -302,8 +312,11 @@ impl Surroundings {
     /// What has become of asking the router; `None` while nobody wants that.
     #[must_use]
     pub fn mapping(&self) -> Option<MappingState> {
-        let (_, state) = self.presence.as_ref()?.mapping.as_ref()?;
-        Some(state.borrow().clone())
+        match &self.presence.as_ref()?.mapping {
+            Some((_, state)) => Some(state.borrow().clone()),
+            // It begins when the one before has ended.
+            None => self.settings.internet.then_some(MappingState::Asking),
+        }
     }
 
     /// This network's address as the internet sees it.
@@ -407,5 +420,23 @@ impl Presence {
 async fn changed<T>(values: &mut watch::Receiver<T>) {
     if values.changed().await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_waits_for_no_router_that_never_answers() {
+        let settings = Settings {
+            discover: false,
+            ..Settings::default()
+        };
+        let mut surroundings = Surroundings::start(&settings, None);
+        surroundings.ending.spawn(std::future::pending());
+        let began = tokio::time::Instant::now();
+        surroundings.leave().await;
+        assert_eq!(began.elapsed().as_secs(), LEAVE_PATIENCE.as_secs());
     }
 }

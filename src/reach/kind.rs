@@ -141,6 +141,7 @@ fn by_range(ip: IpAddr, told: &Told) -> AddressKind {
         // On a network card or a modem this range comes from the provider (RFC 6598), elsewhere from Tailscale.
         (IpAddr::V4(_), Some(Vpn::Tailscale)) if is_line => AddressKind::Carrier,
         (_, Some(vpn)) => AddressKind::Vpn(vpn),
+        (IpAddr::V4(ip), None) if is_translated(ip) => AddressKind::Carrier,
         (IpAddr::V4(ip), None) if is_public(ip) => AddressKind::Internet,
         (IpAddr::V4(_), None) if told.is_mobile => AddressKind::Carrier,
         (_, None) if told.is_tunnel => AddressKind::Vpn(Vpn::Other),
@@ -149,11 +150,17 @@ fn by_range(ip: IpAddr, told: &Told) -> AddressKind {
     }
 }
 
+/// Whether a provider that only has IPv6 lets this computer speak IPv4 from the address: 464XLAT and DS-Lite (RFC 7335).
+fn is_translated(ip: Ipv4Addr) -> bool {
+    matches!(ip.octets(), [192, 0, 0, _])
+}
+
 /// Whether the internet leads to the address; it does not to those for private use (RFC 1918), for documentation
-/// (RFC 5737) and for tests of equipment (RFC 2544), all of which people do give to their own networks.
+/// (RFC 5737), for tests of equipment (RFC 2544), of “this network” (RFC 791) and for the future (RFC 1112), all of which
+/// people do give to their own networks.
 fn is_public(ip: Ipv4Addr) -> bool {
-    let is_for_tests = matches!(ip.octets(), [198, 18..=19, ..]);
-    !(ip.is_private() || ip.is_documentation() || is_for_tests)
+    let is_reserved = matches!(ip.octets(), [198, 18..=19, ..] | [0 | 240.., ..]);
+    !(ip.is_private() || ip.is_documentation() || is_reserved)
 }
 
 /// Ranges that a product took for itself, though public ones of others, as their owners never announce them.
@@ -223,6 +230,22 @@ mod tests {
             ("eth0", "172.32.0.1", "Internet", true),
             ("eth0", "192.0.2.2", "Ethernet", true),
             ("eth0", "198.18.0.1", "Ethernet", true),
+            ("eth0", "0.1.2.3", "Ethernet", true),
+            ("wlan0", "240.0.0.1", "Wi-Fi", true),
+            ("eth0", "255.255.255.254", "Ethernet", true),
+            ("eth0", "192.0.1.1", "Internet", true),
+            (
+                "en0",
+                "192.0.0.2",
+                "Shared by the provider – not for colleagues",
+                false,
+            ),
+            (
+                "clat4",
+                "192.0.0.4",
+                "Shared by the provider – not for colleagues",
+                false,
+            ),
             ("ztabcdefgh", "10.147.17.5", "VPN (ZeroTier)", true),
             (
                 "ZeroTier One [8056c2e21c000001]",
@@ -347,6 +370,11 @@ mod tests {
         assert_eq!(
             AddressKind::of(&tunnel("fd00::2"), None),
             Some(AddressKind::Vpn(Vpn::Other))
+        );
+        // The computer's end of 464XLAT.
+        assert_eq!(
+            AddressKind::of(&tunnel("192.0.0.4"), None),
+            Some(AddressKind::Carrier)
         );
         // A modem's dial-up (PPPoE) has the computer's own public address.
         assert_eq!(

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::ask::{Failed, Opened, ask};
 use super::memory::{Memory, Remembered, end_of};
 use super::router::{Place, Router};
-use super::state::{ByHand, Mapped, MappedBy, MappingState, Shared};
+use super::state::{ByHand, Mapped, MappedBy, MappingState, NoRouter, Shared};
 use super::way::{Grant, Look, Refusal, Request, Way};
 use super::{STOP_PATIENCE, Wanted};
 
@@ -52,15 +52,11 @@ impl Keeper {
         let mut again = pace.again_first;
         let mut remapped = 0;
         loop {
-            let place = Place::find().await;
+            let place = Place::find(self.wanted.only).await;
             if self.ended.is_cancelled() {
                 break;
             }
             match place {
-                Place::Nowhere => self.tell(MappingState::NoNetwork),
-                Place::Public(ip) => {
-                    self.tell(MappingState::Direct((ip, self.wanted.port).into()));
-                }
                 Place::Behind(router) => {
                     match ask(router, &self.wanted, &mut memory, &self.ended).await {
                         Ok(opened) => {
@@ -90,6 +86,7 @@ impl Keeper {
                         }
                     }
                 }
+                place => self.tell(self.without_router(place)),
             }
             tokio::select! {
                 () = self.ended.cancelled() => break,
@@ -204,11 +201,28 @@ impl Keeper {
             sleep(self.wanted.pace.glance).await;
             let stands = match from {
                 Place::Behind(router) => router.stands(),
-                place => Place::find().await == place,
+                place => Place::find(self.wanted.only).await == place,
             };
             if !stands {
                 return;
             }
+        }
+    }
+
+    /// What there is to tell of a place where no router is asked.
+    fn without_router(&self, place: Place) -> MappingState {
+        let port = self.wanted.port;
+        match (place, self.wanted.only) {
+            (Place::Public(ip), _) => MappingState::Direct((ip, port).into()),
+            (Place::Shared(ip), _) => MappingState::SharedAddress {
+                outside: Some(ip.into()),
+                kind: Shared::CarrierGrade,
+            },
+            (Place::Elsewhere(ours), Some(only)) => {
+                MappingState::NoRouter(NoRouter::Elsewhere { only, ours })
+            }
+            (Place::OnlyIpv6, _) => MappingState::NoRouter(NoRouter::OnlyIpv6 { port }),
+            (Place::Elsewhere(_) | Place::Nowhere | Place::Behind(_), _) => MappingState::NoNetwork,
         }
     }
 
@@ -219,7 +233,7 @@ impl Keeper {
             inside: SocketAddrV4::new(router.ours, self.wanted.port),
         };
         let Failed::Refused(by, refusal) = failed else {
-            return MappingState::NoRouter(by_hand);
+            return MappingState::NoRouter(NoRouter::Silent(by_hand));
         };
         let refused = |by: MappedBy, said: String| MappingState::Refused { by, said, by_hand };
         match refusal {

@@ -18,6 +18,7 @@ mod state;
 mod upnp;
 mod way;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +27,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use state::{ByHand, Mapped, MappedBy, MappingState, Shared};
+pub use state::{ByHand, Mapped, MappedBy, MappingState, NoRouter, Shared};
 
-/// How long a removal may take: the program's end waits for it.
+/// How long the router may take to remove a mapping.
 const STOP_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// What is wanted of the router.
@@ -36,6 +37,8 @@ const STOP_PATIENCE: Duration = Duration::from_millis(1500);
 pub struct Wanted {
     /// The port of this computer, and the one asked for outside.
     pub port: u16,
+    /// The only address that is listened on. `None` or an unspecified one: all.
+    pub only: Option<IpAddr>,
     /// What people read in the router's list of ports.
     pub description: String,
     /// A file that remembers the mapping, so that after a crash it is known again. Used by one [`Mapping`] at a time: a
@@ -53,6 +56,7 @@ impl Wanted {
     pub fn new(port: u16) -> Self {
         Self {
             port,
+            only: None,
             description: "Mixdesk".to_owned(),
             memory: None,
             ways: MappedBy::ALL.to_vec(),
@@ -140,19 +144,44 @@ impl Mapping {
         self.bell.notify_one();
     }
 
-    /// Removes the mapping, and waits for that, though not for long. When this is only dropped, it is removed as well
-    /// if the runtime lives that long.
+    /// Removes the mapping, and waits for that: as long as the router may take to answer what it is being asked, and then
+    /// to remove. Only when this has returned another mapping of the same port may begin. Who cannot wait so long gives up
+    /// waiting; then, and when this is only dropped, it is removed as well if the runtime lives that long.
     pub async fn stop(self) {
         let Self { ended, task, .. } = self;
         drop(ended);
-        // Longer than the removal: first what is being asked comes to its end.
-        if tokio::time::timeout(STOP_PATIENCE + STOP_PATIENCE / 5, task)
-            .await
-            .is_err()
-        {
-            tracing::warn!(
-                "The router was not heard of in time: the mapping may stay until its lease ends"
-            );
+        if let Err(error) = task.await {
+            tracing::error!("keeping the mapping ended badly: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn stop_waits_until_the_router_has_answered_what_it_was_asked() {
+        let (_told, state) = watch::channel(MappingState::Asking);
+        let ended = CancellationToken::new();
+        let asked_to_end = ended.clone();
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&has_ended);
+        let mapping = Mapping {
+            state,
+            bell: Arc::default(),
+            ended: ended.drop_guard(),
+            task: tokio::spawn(async move {
+                asked_to_end.cancelled().await;
+                sleep(Pace::default().patience + STOP_PATIENCE).await;
+                ends.store(true, Ordering::Relaxed);
+            }),
+        };
+        mapping.stop().await;
+        assert!(has_ended.load(Ordering::Relaxed));
     }
 }

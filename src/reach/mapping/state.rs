@@ -85,6 +85,25 @@ impl Shared {
     }
 }
 
+/// Why there is no router that lets people in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRouter {
+    /// None answers to any of the protocols.
+    Silent(ByHand),
+    /// This computer has only IPv6 addresses, for which no router is asked.
+    OnlyIpv6 {
+        /// The port that Mixdesk listens on.
+        port: u16,
+    },
+    /// Mixdesk listens on one address only, and it is not the one that a router could lead people to.
+    Elsewhere {
+        /// Where it listens.
+        only: IpAddr,
+        /// Where people would come in.
+        ours: Ipv4Addr,
+    },
+}
+
 /// A port of the router that leads here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapped {
@@ -115,8 +134,8 @@ pub enum MappingState {
     Direct(SocketAddr),
     /// This computer has no network with a router.
     NoNetwork,
-    /// No router answers to any of the protocols.
-    NoRouter(ByHand),
+    /// No router lets people in, because of this.
+    NoRouter(NoRouter),
     /// The outside port leads to another machine already.
     Taken {
         /// Which, if the router tells.
@@ -159,7 +178,7 @@ impl MappingState {
     #[must_use]
     pub fn by_hand(&self) -> Option<ByHand> {
         match self {
-            Self::NoRouter(by_hand)
+            Self::NoRouter(NoRouter::Silent(by_hand))
             | Self::Taken { by_hand, .. }
             | Self::Refused { by_hand, .. } => Some(*by_hand),
             _ => None,
@@ -186,10 +205,7 @@ impl MappingState {
                 "This computer has a public address of its own: people from the internet reach you at {outside}."
             ),
             Self::NoNetwork => "This computer is in no network that has a router.".to_owned(),
-            Self::NoRouter(_) => {
-                "No router answers to UPnP, NAT-PMP or PCP, by which a port could be opened."
-                    .to_owned()
-            }
+            Self::NoRouter(why) => no_router_words(*why),
             Self::Taken { holder, by_hand } => match holder {
                 Some(holder) => format!(
                     "Port {} of the router leads to another machine already, {holder}.",
@@ -217,9 +233,7 @@ impl MappingState {
                 "If nobody gets through, a firewall keeps them out: let TCP in on that port.".to_owned(),
             ),
             Self::NoNetwork => Some("Connect this computer to your network, by cable or Wi-Fi.".to_owned()),
-            Self::NoRouter(by_hand) => Some(format!(
-                "Switch UPnP or NAT-PMP on in the router, or type the port forwarding into it by hand: {by_hand}."
-            )),
+            Self::NoRouter(why) => Some(no_router_advice(*why)),
             Self::Taken { .. } => Some(
                 "Choose another port here and tell your colleagues its number, or remove that port forwarding in \
                  the router."
@@ -230,6 +244,35 @@ impl MappingState {
                  {by_hand}."
             )),
             Self::SharedAddress { kind, .. } => Some(shared_advice(*kind).to_owned()),
+        }
+    }
+}
+
+fn no_router_words(why: NoRouter) -> String {
+    match why {
+        NoRouter::Silent(_) => {
+            "No router answers to UPnP, NAT-PMP or PCP, by which a port could be opened.".to_owned()
+        }
+        NoRouter::OnlyIpv6 { .. } => {
+            "This computer has only IPv6 addresses, and a router is asked to let people in only for IPv4.".to_owned()
+        }
+        NoRouter::Elsewhere { only, ours } => format!(
+            "Mixdesk listens on {only} only: people from the internet could come in only at {ours}."
+        ),
+    }
+}
+
+fn no_router_advice(why: NoRouter) -> String {
+    match why {
+        NoRouter::Silent(by_hand) => format!(
+            "Switch UPnP or NAT-PMP on in the router, or type the port forwarding into it by hand: {by_hand}."
+        ),
+        NoRouter::OnlyIpv6 { port } => format!(
+            "Let TCP port {port} in to this computer in the router's firewall: people who have IPv6 too then reach you. \
+             For all others use a VPN, or let somebody else host."
+        ),
+        NoRouter::Elsewhere { ours, .. } => {
+            format!("If they are to come in, listen on all addresses, or on {ours}.")
         }
     }
 }
@@ -320,7 +363,18 @@ mod tests {
                 true,
             ),
             (MappingState::NoNetwork, true),
-            (MappingState::NoRouter(by_hand), true),
+            (MappingState::NoRouter(NoRouter::Silent(by_hand)), true),
+            (
+                MappingState::NoRouter(NoRouter::OnlyIpv6 { port: 12800 }),
+                true,
+            ),
+            (
+                MappingState::NoRouter(NoRouter::Elsewhere {
+                    only: "127.0.0.1".parse().unwrap(),
+                    ours: *by_hand.inside.ip(),
+                }),
+                true,
+            ),
             (
                 MappingState::Taken {
                     holder: Some("192.168.0.9".parse().unwrap()),
@@ -350,7 +404,9 @@ mod tests {
             assert_eq!(state.advice().is_some(), has_advice, "{words}");
             assert!(state.advice().is_none_or(|advice| advice.ends_with('.')));
         }
-        let advice = MappingState::NoRouter(by_hand).advice().unwrap();
+        let advice = MappingState::NoRouter(NoRouter::Silent(by_hand))
+            .advice()
+            .unwrap();
         assert!(
             advice.contains("TCP, port 12800 → 192.168.0.48:12801"),
             "{advice}"
