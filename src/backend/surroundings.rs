@@ -149,9 +149,9 @@ impl Surroundings {
             self.now = all;
             return;
         };
-        // All of one family, or one.
+        // All (who listens on `::` is reached by IPv4 too), all of IPv4, or one.
         let fits =
-            |ip: IpAddr| ip == only || only.is_unspecified() && ip.is_ipv4() == only.is_ipv4();
+            |ip: IpAddr| ip == only || only.is_unspecified() && (only.is_ipv6() || ip.is_ipv4());
         self.now = all.iter().filter(|one| fits(one.ip)).cloned().collect();
     }
 
