@@ -401,6 +401,8 @@ impl Desk {
                     .map_or(self.view.settings.port, Hosted::port),
                 starts_relay: self.hosted.is_none(),
                 mapping: self.surroundings.mapping(),
+                asks_router: true,
+                guests: self.view.settings.guests.clone(),
             }),
         });
     }

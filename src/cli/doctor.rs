@@ -8,12 +8,14 @@ use tokio::time::Instant;
 
 use super::args::DoctorArgs;
 use super::{Exit, print};
+use crate::backend::Folders;
 use crate::backend::doctor::{
     Finding, HostExam, Verdict, check, examine_guest_since, examine_host,
 };
 use crate::net::Target;
 use crate::protocol::DEFAULT_PORT;
 use crate::reach::{Typed, first_that_answers};
+use crate::relay::Guests;
 
 /// How long the ways of an invite may take to answer before the best one is examined.
 const ROUTE_PATIENCE: Duration = Duration::from_secs(1);
@@ -36,7 +38,10 @@ pub(super) async fn doctor(args: &DoctorArgs, quit: impl Future<Output = ()>) ->
             examine_host(HostExam {
                 port: asked.as_ref().map_or(DEFAULT_PORT, |target| target.port),
                 starts_relay: true,
+                // Another program may have one: the router knows.
                 mapping: None,
+                asks_router: true,
+                guests: guests(),
             })
         }
     };
@@ -91,6 +96,11 @@ async fn target(place: &Typed) -> Target {
             |(target, _)| target,
         ),
     }
+}
+
+/// Whom the settings let in. A relay for the while lets in nobody else.
+fn guests() -> Guests {
+    Folders::of_system().map_or_else(Guests::default, |folders| folders.settings().0.guests)
 }
 
 /// What the exit code says: as a guest it is that of a connection that does not come about.

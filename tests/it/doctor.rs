@@ -286,6 +286,9 @@ fn host_exam(port: u16, starts_relay: bool) -> HostExam {
         port,
         starts_relay,
         mapping: None,
+        // Nothing leaves this computer.
+        asks_router: false,
+        guests: Guests::default(),
     }
 }
 

@@ -5,15 +5,16 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, timeout};
 
-use super::internet::{of_hairpin, of_router, unseen};
+use super::internet::{not_asked_for, of_hairpin, of_router, of_survey};
 use super::{Exam, Finding, check, late, millis, rate, start};
 use crate::backend::opening::{holder, port_failure};
 use crate::net::{Bind, ConnectError, Target, Why, connect};
 use crate::reach::doctor::{Failed, Step, look_at_firewall, self_test};
+use crate::reach::mapping::survey::survey;
 use crate::reach::{Address, MappingState, addresses};
 use crate::relay::{Guests, Limits, Relay, RelayError, bind};
 
@@ -32,6 +33,10 @@ pub struct HostExam {
     pub starts_relay: bool,
     /// What has become of the mapping when the examination begins; `None` where none is asked for.
     pub mapping: Option<MappingState>,
+    /// Where there is no mapping, the router is asked how it stands. Nothing is changed there.
+    pub asks_router: bool,
+    /// Whom the relay lets in that is started.
+    pub guests: Guests,
 }
 
 /// Looks whether colleagues can reach this computer. Must be called within a tokio runtime.
@@ -45,21 +50,41 @@ async fn examine(mut exam: Exam, what: HostExam) {
         port,
         starts_relay,
         mapping,
+        asks_router,
+        guests,
     } = what;
     let addresses = spawn_blocking(addresses).await.unwrap_or_default();
     exam.say(of_addresses(&addresses, port)).await;
-    let from_internet = mapping
-        .as_ref()
-        .is_some_and(|state| state.outside().is_some());
+    let is_asked = asks_router && matches!(mapping, None | Some(MappingState::Stopped));
+    if !is_asked {
+        exam.say(of_router(mapping.as_ref())).await;
+    }
+    let outside = mapping.as_ref().and_then(MappingState::outside);
     let here = addresses.clone();
     exam.check(
         late(check::FIREWALL, "This computer's firewall"),
-        async move { look_at_firewall(port, &here, from_internet).await },
+        async move { look_at_firewall(port, &here, outside.is_some()).await },
     );
     // The rest needs a relay.
+    let (found, knocked) = find(port, addresses).await;
+    // Where people come in from the internet, once the router has been heard.
+    let mut way_in = None;
+    if is_asked && matches!(found, Here::At(_)) && is_for_itself(&knocked) {
+        exam.say(not_asked_for(port)).await;
+    } else if is_asked {
+        let (tell, told) = oneshot::channel();
+        way_in = Some(told);
+        let until = exam.waits_until;
+        exam.check(late(check::ROUTER, "The router"), async move {
+            let surveyed = survey(port, until).await;
+            // Nobody waits for it where no relay runs.
+            let _heard = tell.send(surveyed.outside());
+            vec![of_survey(&surveyed, port)]
+        });
+    }
     let mut own = None;
-    let found = match find(port, &addresses).await {
-        Here::Nobody if starts_relay => match begin(port).await {
+    let found = match found {
+        Here::Nobody if starts_relay => match begin(port, guests).await {
             Ok((relay, here)) => {
                 own = Some(relay);
                 exam.say(started(port)).await;
@@ -76,13 +101,6 @@ async fn examine(mut exam: Exam, what: HostExam) {
         }
         found => found,
     };
-    // What another program asks the router, only that program knows.
-    let is_others = starts_relay && own.is_none() && !matches!(found, Here::Nobody);
-    exam.say(match &mapping {
-        None if is_others => unseen(),
-        mapping => of_router(mapping.as_ref()),
-    })
-    .await;
     match found {
         Here::Nobody => {}
         Here::Hushed => exam.say(hushed(port)).await,
@@ -92,15 +110,22 @@ async fn examine(mut exam: Exam, what: HostExam) {
                 late(check::RELAY, "The server on this computer"),
                 async move { vec![of_self_test(at, until).await] },
             );
-            if own.is_none() {
-                exam.check(
-                    late(check::LISTENING, "Where the server listens"),
-                    async move { of_listening(addresses, port).await },
-                );
+            if own.is_none()
+                && let Some(finding) = of_listening(&knocked)
+            {
+                exam.say(finding).await;
             }
             exam.check(
                 late(check::HAIRPIN, "The router's outside address"),
-                of_hairpin(mapping),
+                async move {
+                    let outside = match (way_in, mapping) {
+                        (Some(told), _) => told.await.ok().flatten(),
+                        // A public address of this computer's own is no way around.
+                        (None, Some(MappingState::Mapped(mapped))) => Some(mapped.outside),
+                        (None, _) => None,
+                    };
+                    of_hairpin(outside, until).await
+                },
             );
         }
     }
@@ -160,35 +185,81 @@ enum Here {
     Nobody,
 }
 
-/// Looks what is on the port: on loopback, or on one of these addresses only.
-async fn find(port: u16, addresses: &[Address]) -> Here {
+/// What an address of this computer says at the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Knocked {
+    Open,
+    Refused,
+    /// A firewall, or an address that is just going away: for others to say.
+    Silent,
+}
+
+/// Looks what is on the port, on loopback and on each of these addresses, and what each of them says.
+async fn find(port: u16, addresses: Vec<Address>) -> (Here, Vec<(Address, Knocked)>) {
     let local = Target {
         host: "localhost".to_owned(),
         port,
     };
-    let vanished = match connect(&local, LOCAL_PATIENCE).await {
-        Ok(connected) => return Here::At(connected.address),
+    let (local, knocked) = tokio::join!(
+        connect(&local, LOCAL_PATIENCE),
+        knock_at_all(addresses, port)
+    );
+    let vanished = match local {
+        Ok(connected) => return (Here::At(connected.address), knocked),
         Err(error) => matches!(error, ConnectError::TimedOut { .. }),
     };
-    for address in addresses {
-        let at = SocketAddr::new(address.ip, port);
-        if matches!(timeout(LOCAL_PATIENCE, knock(at)).await, Ok(Ok(()))) {
-            return Here::At(at);
-        }
-    }
-    // A port that is free can be had: else somebody has it who could not be heard.
-    if vanished && matches!(bind(Bind::All, port), Err(RelayError::Taken(_))) {
+    let open = knocked
+        .iter()
+        .find(|(_, knocked)| *knocked == Knocked::Open);
+    let here = if let Some((address, _)) = open {
+        Here::At(SocketAddr::new(address.ip, port))
+    } else if vanished && matches!(bind(Bind::All, port), Err(RelayError::Taken(_))) {
+        // A port that is free can be had: else somebody has it who could not be heard.
         Here::Hushed
     } else {
         Here::Nobody
+    };
+    (here, knocked)
+}
+
+/// Knocks at all of them side by side, so that many that keep silent take no longer than one.
+async fn knock_at_all(addresses: Vec<Address>, port: u16) -> Vec<(Address, Knocked)> {
+    let mut knocks = JoinSet::new();
+    for (place, address) in addresses.into_iter().enumerate() {
+        knocks.spawn(async move {
+            let at = SocketAddr::new(address.ip, port);
+            let knocked = match timeout(LOCAL_PATIENCE, knock(at)).await {
+                Ok(Ok(())) => Knocked::Open,
+                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    Knocked::Refused
+                }
+                _ => Knocked::Silent,
+            };
+            (place, address, knocked)
+        });
     }
+    let mut all = knocks.join_all().await;
+    // Best first, as they came.
+    all.sort_by_key(|(place, ..)| *place);
+    all.into_iter()
+        .map(|(_, address, knocked)| (address, knocked))
+        .collect()
+}
+
+/// Whether colleagues are turned away at each address that they may use.
+fn is_for_itself(knocked: &[(Address, Knocked)]) -> bool {
+    let mut theirs = knocked
+        .iter()
+        .filter(|(address, _)| address.kind.for_colleagues())
+        .peekable();
+    theirs.peek().is_some() && theirs.all(|(_, knocked)| *knocked == Knocked::Refused)
 }
 
 /// Starts a relay for as long as the examination takes, and sees that it can be reached from here.
 ///
 /// # Errors
 /// When the port cannot be had.
-async fn begin(port: u16) -> Result<(Relay, Here), Finding> {
+async fn begin(port: u16, guests: Guests) -> Result<(Relay, Here), Finding> {
     let bound = match bind(Bind::All, port) {
         Ok(bound) => bound,
         Err(error) => {
@@ -196,7 +267,7 @@ async fn begin(port: u16) -> Result<(Relay, Here), Finding> {
             return Err(told.unwrap_or_else(|_| no_relay(port)));
         }
     };
-    let relay = bound.start(Limits::default(), Guests::default());
+    let relay = bound.start(Limits::default(), guests);
     let at = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), relay.address().port());
     let here = match timeout(LOCAL_PATIENCE, knock(at)).await {
         Ok(_) => Here::At(at),
@@ -284,24 +355,19 @@ async fn of_self_test(at: SocketAddr, until: Instant) -> Finding {
 }
 
 /// Whether it listens on all addresses that colleagues may use.
-async fn of_listening(addresses: Vec<Address>, port: u16) -> Vec<Finding> {
+fn of_listening(knocked: &[(Address, Knocked)]) -> Option<Finding> {
     const WHY: &str = "Colleagues at other addresses find nobody: they see “nobody answers”.";
-    let (mut open, mut closed) = (Vec::new(), Vec::new());
-    for address in addresses
-        .into_iter()
-        .filter(|one| one.kind.for_colleagues())
-    {
-        let at = SocketAddr::new(address.ip, port);
-        let word = format!("{} ({})", address.ip, address.kind.label());
-        match timeout(LOCAL_PATIENCE, knock(at)).await {
-            Ok(Ok(())) => open.push(word),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => closed.push(word),
-            // A firewall, or an address that is just going away: for others to say.
-            _ => {}
-        }
-    }
+    let these = |wanted: Knocked| {
+        let these = knocked
+            .iter()
+            .filter(|(address, knocked)| *knocked == wanted && address.kind.for_colleagues());
+        these
+            .map(|(address, _)| format!("{} ({})", address.ip, address.kind.label()))
+            .collect::<Vec<_>>()
+    };
+    let (open, closed) = (these(Knocked::Open), these(Knocked::Refused));
     let finding = match (open.as_slice(), closed.as_slice()) {
-        ([], []) => return Vec::new(),
+        ([], []) => return None,
         (_, []) => Finding::good(
             check::LISTENING,
             format!("The server listens on {}.", open.join(", ")),
@@ -324,7 +390,7 @@ async fn of_listening(addresses: Vec<Address>, port: u16) -> Vec<Finding> {
         )
         .fix("If colleagues are to use the others as well, host without “--bind”."),
     };
-    vec![finding]
+    Some(finding)
 }
 
 fn hushed(port: u16) -> Finding {
@@ -398,5 +464,64 @@ mod tests {
         for none in [&[][..], &[docker]] {
             assert_eq!(of_addresses(none, 12_800).verdict, Verdict::Problem);
         }
+    }
+    #[test]
+    fn what_the_addresses_said_is_told() {
+        let lan = address("192.168.0.48", AddressKind::Ethernet);
+        let vpn = address("10.8.0.2", AddressKind::WiFi);
+        let docker = address("172.17.0.1", AddressKind::Docker);
+        for (lan_said, vpn_said, verdict, is_alone) in [
+            (Knocked::Open, Knocked::Open, Some(Verdict::Good), false),
+            (Knocked::Open, Knocked::Refused, Some(Verdict::Note), false),
+            (
+                Knocked::Refused,
+                Knocked::Refused,
+                Some(Verdict::Problem),
+                true,
+            ),
+            (
+                Knocked::Refused,
+                Knocked::Silent,
+                Some(Verdict::Problem),
+                false,
+            ),
+            (Knocked::Silent, Knocked::Silent, None, false),
+        ] {
+            let knocked = [
+                (lan.clone(), lan_said),
+                (vpn.clone(), vpn_said),
+                (docker.clone(), Knocked::Open),
+            ];
+            let said = of_listening(&knocked).map(|finding| finding.verdict);
+            assert_eq!(said, verdict, "{knocked:?}");
+            assert_eq!(is_for_itself(&knocked), is_alone, "{knocked:?}");
+        }
+        assert!(!is_for_itself(&[]), "nothing is known without a network");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn each_address_says_what_is_there_in_their_order() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.3:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let addresses = (1..=5).map(|last| address(&format!("127.0.0.{last}"), AddressKind::Lan));
+        let knocked = knock_at_all(addresses.collect(), port).await;
+        let knocked: Vec<_> = knocked
+            .iter()
+            .map(|(address, knocked)| (address.ip.to_string(), *knocked == Knocked::Open))
+            .collect();
+        let expected = [1, 2, 3, 4, 5].map(|last| (format!("127.0.0.{last}"), last == 3));
+        assert_eq!(knocked, expected);
+    }
+
+    #[tokio::test]
+    async fn the_relay_for_the_while_lets_in_whom_the_settings_do() {
+        let guests = Guests {
+            ask: true,
+            ..Guests::default()
+        };
+        let (relay, _) = begin(0, guests.clone()).await.unwrap();
+        assert_eq!(relay.guests(), guests);
+        relay.stop().await;
     }
 }

@@ -15,6 +15,7 @@ mod nat_pmp;
 mod pcp;
 mod router;
 mod state;
+pub mod survey;
 mod upnp;
 mod way;
 

@@ -4,16 +4,18 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use mixdesk::backend::doctor::{HostExam, examine_host};
 use mixdesk::reach::MappingState;
 use mixdesk::reach::mapping::{Mapped, MappedBy};
+use mixdesk::relay::Guests;
 
 use super::lab::{Inside, Lab};
-use crate::common::Program;
 use crate::common::program::command;
+use crate::common::{PATIENCE, Program};
 
 const HOST: &str = "192.168.77.10";
 /// All of an examination, in milliseconds. The rest is for these machines, which are shared.
@@ -390,6 +392,122 @@ fn whether_the_outside_address_works_from_within_is_told() {
     );
 }
 
+#[test]
+#[ignore = "needs root and the netlab"]
+fn the_router_is_asked_how_it_stands_and_nothing_is_changed_there() {
+    let Some(lab) = Lab::up() else { return };
+    let table = || {
+        lab.sh(
+            "guest",
+            "upnpc -u http://192.168.77.1:5000/rootDesc.xml -l 2>&1",
+        )
+    };
+    let router = |examined: &Examined, verdict: &str| {
+        let found = examined.one("router");
+        println!("{}", found["what"]);
+        assert_eq!(found["verdict"], verdict, "{found:#}");
+        assert_eq!(examined.code, Some(0), "{:#?}", examined.findings);
+        found["what"].as_str().unwrap().to_owned()
+    };
+    // A router that answers to nothing.
+    let told = router(&Examined::run(&lab, "host", &[]), "note");
+    assert!(told.contains("No router answers"), "{told}");
+    // One that does: nobody hosts, and nothing leads here.
+    lab.igd_up(&[("EXTIP", "11.9.9.9")]);
+    let closed = Examined::run(&lab, "host", &[]);
+    let told = router(&closed, "note");
+    assert!(
+        told.contains("PCP, NAT-PMP and UPnP")
+            && told.contains("outside address is 11.9.9.9.")
+            && told.contains("port 12800 does not lead here."),
+        "{told}"
+    );
+    assert!(closed.of_check("hairpin").is_empty());
+    assert!(!table().contains("TCP 12800->"), "{}", table());
+    // Beside a program that the router lets people in to.
+    let home = tempfile::tempdir().unwrap();
+    let args = ["host", "--json", "--internet"];
+    let hosting = Program::start(&mut lab.wrap("host", &command(home.path(), &args))).hosts();
+    let end = Instant::now() + PATIENCE;
+    while !table().contains("TCP 12800->192.168.77.10:12800") {
+        assert!(Instant::now() < end, "it is not let in: {}", table());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let open = Examined::run(&lab, "host", &[]);
+    let told = router(&open, "good");
+    assert!(
+        told.contains("11.9.9.9") && told.contains("port 12800 leads to this computer"),
+        "{told}"
+    );
+    // This router does not lead its own network back in.
+    let hairpin = open.one("hairpin")["what"].as_str().unwrap();
+    assert!(hairpin.contains("11.9.9.9:12800"), "{hairpin}");
+    assert!(
+        table().contains("TCP 12800->192.168.77.10:12800"),
+        "{}",
+        table()
+    );
+    // It leads to another machine.
+    drop(hosting);
+    lab.sh(
+        "guest",
+        "upnpc -u http://192.168.77.1:5000/rootDesc.xml -r 12801 12801 TCP 2>&1",
+    );
+    let other = Examined::run(&lab, "guest", &["localhost:12801"]);
+    assert!(router(&other, "good").contains("port 12801 leads to this computer"));
+    let taken = Examined::run(&lab, "host", &["localhost:12801"]);
+    let told = router(&taken, "note");
+    assert!(told.contains("but to 192.168.77.20:12801"), "{told}");
+    // Nobody could come in to this one, so the router is left alone.
+    let _own = Program::start(&mut lab.wrap(
+        "host",
+        &command(
+            home.path(),
+            &["host", "--json", "--port", "12802", "--bind", "127.0.0.1"],
+        ),
+    ))
+    .hosts();
+    let own = Examined::run(&lab, "host", &["localhost:12802"]);
+    let told = own.one("router")["what"].as_str().unwrap();
+    assert!(told.contains("was not asked"), "{told}");
+    // One of a provider that shares its address.
+    lab.igd_down();
+    drop(lab);
+    let Some(lab) = Lab::up_with(&[("WANNET", "100.64.0")]) else {
+        return;
+    };
+    lab.igd_up(&[]);
+    let shared = Examined::run(&lab, "host", &[]);
+    let told = shared.one("router")["what"].as_str().unwrap();
+    println!("{told}");
+    assert!(told.contains("shares one address"), "{told}");
+}
+
+#[test]
+#[ignore = "needs root and the netlab"]
+fn many_addresses_that_keep_silent_take_no_longer_than_one() {
+    let Some(lab) = Lab::up() else { return };
+    for last in 30..50 {
+        lab.sh(
+            "host",
+            &format!("ip addr add 192.168.77.{last}/24 dev eth0"),
+        );
+    }
+    nft(
+        &lab,
+        "table inet own { chain in { type filter hook input priority 0; iif lo accept; tcp dport 12800 drop; }; chain out { type filter hook output priority 0; ip daddr 192.168.77.0/24 tcp dport 12800 drop; }; }",
+    );
+    let examined = Examined::run(&lab, "host", &[]);
+    assert_eq!(examined.one("port")["verdict"], "note");
+    // One after the other they would leave no time for the rest.
+    assert_eq!(
+        examined.one("relay")["verdict"],
+        "good",
+        "{:#?}",
+        examined.findings
+    );
+}
+
 /// A host's part: examines itself as if the router had let people in.
 #[test]
 #[ignore = "needs root and the netlab"]
@@ -410,6 +528,8 @@ fn examines_with_a_mapping() {
         port: 12_800,
         starts_relay: true,
         mapping: Some(mapping),
+        asks_router: true,
+        guests: Guests::default(),
     };
     println!();
     tokio::runtime::Runtime::new().unwrap().block_on(async {

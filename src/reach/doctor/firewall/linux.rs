@@ -1,6 +1,9 @@
 //! Linux: asks nftables, iptables, ufw and firewalld, and puts together what they say.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
 
 use super::walk::{Cause, Fate, Knock};
 use super::{PATIENCE, firewalld, iptables, nft, tools, ufw};
@@ -46,17 +49,31 @@ enum By {
 }
 
 pub(super) async fn look(port: u16, knocks: Vec<Knock>) -> Vec<Finding> {
-    let heard = hear().await;
-    let mut obstacles = BTreeSet::new();
-    for knock in &knocks {
-        obstacles.extend(of_nft(&heard, knock).await);
-        obstacles.extend(of_iptables(&heard, knock));
+    let heard = Arc::new(hear().await);
+    let knocks = Arc::new(knocks);
+    // What the tools said may be megabytes.
+    let judging = {
+        let (heard, knocks) = (Arc::clone(&heard), Arc::clone(&knocks));
+        spawn_blocking(move || judge(&heard, &knocks))
+    };
+    let Ok((barriers, mut obstacles)) = judging.await else {
+        return vec![super::unseen("Its rules could not be looked through.")];
+    };
+    for (interface, barrier) in barriers {
+        obstacles.extend(of_nft(&barrier, interface, port).await);
     }
     let mut findings = told(&obstacles, &heard, port);
     if findings.is_empty() {
         findings.push(nothing_in_the_way(&heard, &knocks, port));
     }
     findings
+}
+
+/// What of nftables stands in the way, each with the interface, and what of iptables does. Takes a while where there
+/// are many rules.
+fn judge(heard: &Heard, knocks: &[Knock]) -> (Vec<(String, nft::Barrier)>, BTreeSet<Obstacle>) {
+    let of_iptables = knocks.iter().flat_map(|knock| of_iptables(heard, knock));
+    (barriers(heard, knocks), of_iptables.collect())
 }
 
 async fn hear() -> Heard {
@@ -92,8 +109,8 @@ async fn hear() -> Heard {
     }
 }
 
-/// What of nftables stands in the way.
-async fn of_nft(heard: &Heard, knock: &Knock) -> Vec<Obstacle> {
+/// What of nftables stands in the way of which interface.
+fn barriers(heard: &Heard, knocks: &[Knock]) -> Vec<(String, nft::Barrier)> {
     let Ok(json) = &heard.nft else {
         return Vec::new();
     };
@@ -112,47 +129,55 @@ async fn of_nft(heard: &Heard, knock: &Knock) -> Vec<Obstacle> {
         .filter(|(_, told)| *told)
         .map(|(family, _)| *family)
         .collect();
-    let mut obstacles = Vec::new();
-    for barrier in ruleset.barriers(knock, &iptables_told) {
-        let (Fate::Blocked(cause) | Fate::Perhaps(cause)) = &barrier.fate else {
-            continue;
-        };
-        let nft::Barrier {
-            family,
-            table,
-            base,
-            ..
-        } = &barrier;
-        let what = match cause {
-            Cause::Policy => format!(
-                "The chain “{base}” of the table “{family} {table}” drops all that no rule lets in."
-            ),
-            Cause::Rule { chain, rule } => {
-                let args = ["-a", "list", "chain", family, table, chain];
-                let listing = tools::output("nft", &args, PATIENCE).await;
-                let text = listing
-                    .ok()
-                    .and_then(|listing| nft::rule_text(&listing, rule));
-                let text = text.unwrap_or_else(|| format!("number {rule}"));
-                format!(
-                    "A rule stands in the way: {} (table “{family} {table}”, chain “{chain}”).",
-                    short(&text)
-                )
-            }
-        };
-        obstacles.push(Obstacle {
-            is_sure: matches!(barrier.fate, Fate::Blocked(_)),
-            by: if table == "firewalld" {
-                By::Firewalld
-            } else {
-                By::Nftables
-            },
-            what,
-            opening: barrier.opening(knock.port),
-            interface: knock.interface.clone(),
-        });
-    }
-    obstacles
+    let of_knock = |knock: &Knock| {
+        let interface = knock.interface.clone();
+        let barriers = ruleset.barriers(knock, &iptables_told);
+        barriers
+            .into_iter()
+            .map(move |barrier| (interface.clone(), barrier))
+    };
+    knocks.iter().flat_map(of_knock).collect()
+}
+
+/// A barrier in words, for which nft is asked once more.
+async fn of_nft(barrier: &nft::Barrier, interface: String, port: u16) -> Option<Obstacle> {
+    let (Fate::Blocked(cause) | Fate::Perhaps(cause)) = &barrier.fate else {
+        return None;
+    };
+    let nft::Barrier {
+        family,
+        table,
+        base,
+        ..
+    } = barrier;
+    let what = match cause {
+        Cause::Policy => format!(
+            "The chain “{base}” of the table “{family} {table}” drops all that no rule lets in."
+        ),
+        Cause::Rule { chain, rule } => {
+            let args = ["-a", "list", "chain", family, table, chain];
+            let listing = tools::output("nft", &args, PATIENCE).await;
+            let text = listing
+                .ok()
+                .and_then(|listing| nft::rule_text(&listing, rule));
+            let text = text.unwrap_or_else(|| format!("number {rule}"));
+            format!(
+                "A rule stands in the way: {} (table “{family} {table}”, chain “{chain}”).",
+                short(&text)
+            )
+        }
+    };
+    Some(Obstacle {
+        is_sure: matches!(barrier.fate, Fate::Blocked(_)),
+        by: if table == "firewalld" {
+            By::Firewalld
+        } else {
+            By::Nftables
+        },
+        what,
+        opening: barrier.opening(port),
+        interface,
+    })
 }
 
 /// What of iptables stands in the way.
