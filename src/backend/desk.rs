@@ -11,13 +11,13 @@ use tokio::time::Instant;
 use super::action::{Action, Notice};
 use super::around;
 use super::compose;
-use super::doctor::{Finding, HostExam, examine_guest, examine_host};
+use super::doctor::{Finding, HostExam, examine_guest, examine_host, examine_invite};
 use super::examination::Examination;
 use super::handle::Remote;
 use super::hosted::{Hosted, Turn};
 use super::link::{Happened, Link, QUICK};
 use super::logging::LogTail;
-use super::opening::{Destination, examine_invite, open, session_failure};
+use super::opening::{Destination, open, session_failure};
 use super::programs::{follow_blender, open_folder};
 use super::settings::{
     DEFAULT_PORT, MAX_NAME_CHARS, MAX_SESSION_BYTES, RECENT_HOSTS, Settings, short,

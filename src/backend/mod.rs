@@ -36,7 +36,7 @@ pub use examination::{Examination, Finding, Verdict, title as examination_title}
 pub use handle::{Handle, Remote, pair};
 pub use instance::Instance;
 pub use logging::{LogTail, Logging, Terminal, start as start_logging};
-pub use opening::{host, port_failure, read_port, way_to_examine};
+pub use opening::{host, port_failure, read_port};
 pub use reaching::{Address, Attempt, ByHand, Internet, Nearby, NearbyHost, PublicAddress, Share};
 pub use settings::{
     DEFAULT_PORT, Hosting, MAX_NAME_CHARS, MAX_SESSION_BYTES, RECENT_HOSTS, RoomKeeping, Settings,

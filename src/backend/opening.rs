@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::block_in_place;
 
-use super::doctor::{Finding, examine_guest};
 use super::settings::Hosting;
 use super::view::Failure;
 use crate::net::{Bind, Target, TargetError, connect, parse_port};
-use crate::reach::{Invite, NoAnswer, Route, RouteKind, first_that_answers};
+use crate::reach::{Invite, NoAnswer, first_that_answers};
 use crate::relay::{Progress, Relay, RelayError, bind};
 use crate::session::{Config, Identity, Session, Why};
 
@@ -20,8 +19,6 @@ const PROBE_PATIENCE: Duration = Duration::from_millis(300);
 const LOCAL_PATIENCE: Duration = Duration::from_secs(2);
 /// How long each way of an invite may take. They are tried side by side.
 const WAY_PATIENCE: Duration = Duration::from_secs(5);
-/// How long they may take to answer before one of them is examined.
-const EXAMINED_PATIENCE: Duration = Duration::from_secs(1);
 /// Our own relay needs no mercy: a session to it that was lost is there again within a second.
 const OWN_WAIT: Duration = Duration::from_secs(1);
 
@@ -94,39 +91,6 @@ pub(super) async fn open(
             })
         }
     }
-}
-
-/// Examines the connection to the host of an invite: the first of its ways that answers, or the one that should
-/// answer from everywhere.
-pub(super) fn examine_invite(invite: Invite) -> mpsc::Receiver<Finding> {
-    let (findings_in, findings) = mpsc::channel(1);
-    let examining = async move {
-        let Some(target) = way_to_examine(&invite).await else {
-            return;
-        };
-        let mut found = examine_guest(target);
-        while let Some(finding) = found.recv().await {
-            if findings_in.send(finding).await.is_err() {
-                return;
-            }
-        }
-    };
-    tokio::spawn(examining);
-    findings
-}
-
-/// Which way of an invite is worth examining.
-pub async fn way_to_examine(invite: &Invite) -> Option<Target> {
-    let targets = invite.targets();
-    if let Ok(target) = first_that_answers(&targets, EXAMINED_PATIENCE).await {
-        return Some(target);
-    }
-    let direct = invite
-        .routes
-        .iter()
-        .find(|route| route.kind == RouteKind::Internet);
-    let last = direct.or(invite.routes.first());
-    last.map(Route::target)
 }
 
 /// Why none of the ways of an invite leads there.

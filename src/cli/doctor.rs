@@ -1,7 +1,6 @@
 //! `mixdesk doctor`: what keeps people out, and what to do about it.
 
 use std::io;
-use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
@@ -10,15 +9,12 @@ use super::args::DoctorArgs;
 use super::{Exit, print};
 use crate::backend::Folders;
 use crate::backend::doctor::{
-    Finding, HostExam, Verdict, check, examine_guest_since, examine_host,
+    Finding, HostExam, Verdict, check, examine_guest_since, examine_host, way_to_examine,
 };
 use crate::net::Target;
 use crate::protocol::DEFAULT_PORT;
-use crate::reach::{Typed, first_that_answers};
+use crate::reach::Typed;
 use crate::relay::Guests;
-
-/// How long the ways of an invite may take to answer before the best one is examined.
-const ROUTE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Examines what was asked for. `quit` stops it.
 pub(super) async fn doctor(args: &DoctorArgs, quit: impl Future<Output = ()>) -> Exit {
@@ -79,22 +75,14 @@ pub(super) async fn doctor(args: &DoctorArgs, quit: impl Future<Output = ()>) ->
     exit(&all, host.is_some())
 }
 
-/// What is to be examined: of an invite the first way that answers, or else the best one.
+/// What is to be examined.
 async fn target(place: &Typed) -> Target {
-    let invite = match place {
-        Typed::Target(target) => return target.clone(),
-        Typed::Invite(invite) => invite,
-    };
-    let targets = invite.targets();
-    match first_that_answers(&targets, ROUTE_PATIENCE).await {
-        Ok(target) => target,
-        Err(failed) => failed.into_iter().next().map_or_else(
-            || Target {
-                host: "localhost".to_owned(),
-                port: DEFAULT_PORT,
-            },
-            |(target, _)| target,
-        ),
+    match place {
+        Typed::Target(target) => target.clone(),
+        Typed::Invite(invite) => way_to_examine(invite).await.unwrap_or_else(|| Target {
+            host: "localhost".to_owned(),
+            port: DEFAULT_PORT,
+        }),
     }
 }
 

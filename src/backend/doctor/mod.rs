@@ -7,6 +7,7 @@
 mod guest;
 mod host;
 mod internet;
+mod invite;
 
 use std::future::Future;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 pub use crate::reach::doctor::{Finding, Verdict, check};
 pub use guest::{examine_guest, examine_guest_since};
 pub use host::{HostExam, examine_host};
+pub use invite::{examine_invite, way_to_examine};
 
 /// How long all of it takes at most.
 pub const LONGEST: Duration = Duration::from_secs(5);
