@@ -182,8 +182,11 @@ impl Desk {
             self.save();
         }
         self.disconnect();
-        while self.ending.join_next().await.is_some() {}
-        self.surroundings.leave().await;
+        let ending = &mut self.ending;
+        tokio::join!(
+            async { while ending.join_next().await.is_some() {} },
+            self.surroundings.leave()
+        );
         self.view.quitting = true;
         self.publish();
         tracing::info!("ended");
@@ -334,6 +337,7 @@ impl Desk {
     fn connect(&mut self, host: &str, port: u16) {
         self.disconnect();
         self.view.failure = None;
+        self.view.tried = None;
         let destination = match understand(host, port) {
             Ok(Typed::Target(target)) => {
                 self.view.settings.host.clone_from(&target.host);

@@ -3,7 +3,8 @@
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Resolves when the program is asked to end: Ctrl-C, SIGTERM, or a terminal that closes.
+/// Resolves when the program is asked to end: Ctrl-C, SIGTERM, or a terminal that closes (on Unix where the
+/// system tells that this is not to be ignored: on Linux).
 pub async fn quit_signal() {
     #[cfg(unix)]
     {

@@ -38,9 +38,16 @@ pub struct Surroundings {
     only: Option<IpAddr>,
     /// Where a mapping is remembered over a crash.
     memory: Option<PathBuf>,
-    /// What is being taken back. Only when that is done something new of the sort begins: a late goodbye would take
-    /// the new one back as well.
-    ending: JoinSet<()>,
+    /// What is being taken back.
+    ending: Ending,
+}
+
+/// What is being taken back. Only when that is done something new of the sort begins: a late goodbye would take the
+/// new one back as well.
+#[derive(Debug, Default)]
+struct Ending {
+    announcers: JoinSet<()>,
+    mappings: JoinSet<()>,
 }
 
 /// The sessions on this computer's networks.
@@ -101,7 +108,7 @@ impl Surroundings {
             settings: settings.clone(),
             only: None,
             memory,
-            ending: JoinSet::new(),
+            ending: Ending::default(),
         }
     }
 
@@ -121,11 +128,15 @@ impl Surroundings {
         };
         tokio::select! {
             () = self.addresses.changed() => {
+                let before = self.ways_out();
                 self.take_addresses();
                 self.look_again();
+                let is_elsewhere = self.ways_out() != before;
                 if let Some(presence) = &mut self.presence {
                     // It was the address of another network, perhaps.
-                    (presence.public, presence.asking) = (Public::NotAsked, None);
+                    if is_elsewhere && matches!(presence.public, Public::Known(_)) {
+                        presence.public = Public::NotAsked;
+                    }
                     if let Some((mapping, _)) = &presence.mapping {
                         mapping.look_again();
                     }
@@ -133,7 +144,8 @@ impl Surroundings {
             }
             () = found => {}
             () = presence => {}
-            Some(_) = self.ending.join_next() => self.begin(),
+            Some(_) = self.ending.announcers.join_next() => self.begin(),
+            Some(_) = self.ending.mappings.join_next() => self.begin(),
         }
     }
 
@@ -153,6 +165,14 @@ impl Surroundings {
         let fits =
             |ip: IpAddr| ip == only || only.is_unspecified() && (only.is_ipv6() || ip.is_ipv4());
         self.now = all.iter().filter(|one| fits(one.ip)).cloned().collect();
+    }
+
+    /// What our address on the internet depends on.
+    fn ways_out(&self) -> Vec<IpAddr> {
+        let all = self.now.iter();
+        all.filter(|one| one.ip.is_ipv4() && one.kind.for_colleagues())
+            .map(|one| one.ip)
+            .collect()
     }
 
     /// The interfaces that nothing is announced on.
@@ -182,8 +202,14 @@ impl Surroundings {
 
     /// We host no more: what was announced or asked of the router is taken back.
     pub fn hide(&mut self) {
-        if let Some(presence) = self.presence.take() {
-            self.ending.spawn(presence.end());
+        let Some(presence) = self.presence.take() else {
+            return;
+        };
+        if let Announced::Yes(announcer) = presence.announced {
+            self.ending.announcers.spawn(announcer.stop());
+        }
+        if let Some((mapping, _)) = presence.mapping {
+            self.ending.mappings.spawn(mapping.stop());
         }
     }
 
@@ -198,12 +224,12 @@ impl Surroundings {
             && let Announced::Yes(announcer) =
                 std::mem::replace(&mut presence.announced, Announced::No)
         {
-            self.ending.spawn(announcer.stop());
+            self.ending.announcers.spawn(announcer.stop());
         }
         if !settings.internet
             && let Some((mapping, _)) = presence.mapping.take()
         {
-            self.ending.spawn(mapping.stop());
+            self.ending.mappings.spawn(mapping.stop());
         }
         if let Announced::Yes(announcer) = &presence.announced {
             announcer.update(presence.announcement.clone());
@@ -214,10 +240,13 @@ impl Surroundings {
     /// Begins what the settings say and is not there, unless something of the sort is still ending.
     fn begin(&mut self) {
         let hidden = self.hidden();
-        let (Some(presence), true) = (&mut self.presence, self.ending.is_empty()) else {
+        let Some(presence) = &mut self.presence else {
             return;
         };
-        if self.settings.announce && !matches!(presence.announced, Announced::Yes(_)) {
+        if self.settings.announce
+            && self.ending.announcers.is_empty()
+            && !matches!(presence.announced, Announced::Yes(_))
+        {
             let announcement = presence.announcement.clone();
             presence.announced = match Announcer::start(announcement, &hidden) {
                 Ok(announcer) => Announced::Yes(announcer),
@@ -227,7 +256,7 @@ impl Surroundings {
                 }
             };
         }
-        if self.settings.internet && presence.mapping.is_none() {
+        if self.settings.internet && self.ending.mappings.is_empty() && presence.mapping.is_none() {
             let mapping = Mapping::start(Wanted {
                 only: self.only,
                 memory: self.memory.clone(),
@@ -275,10 +304,22 @@ impl Surroundings {
     /// Takes back what others see of us, and waits for that: two seconds at most.
     pub async fn leave(&mut self) {
         self.hide();
-        let ended = async { while self.ending.join_next().await.is_some() {} };
-        if timeout(LEAVE_PATIENCE, ended).await.is_err() {
+        let Ending {
+            announcers,
+            mappings,
+        } = &mut self.ending;
+        let announcers = async { while announcers.join_next().await.is_some() {} };
+        let mappings = async { while mappings.join_next().await.is_some() {} };
+        let (announcers, mappings) = tokio::join!(
+            timeout(LEAVE_PATIENCE, announcers),
+            timeout(LEAVE_PATIENCE, mappings)
+        );
+        if announcers.is_err() {
+            tracing::warn!("taking the announcement back took too long");
+        }
+        if mappings.is_err() {
             tracing::warn!(
-                "The router was not heard of in time: the mapping may stay until its lease ends"
+                "the router was not heard of in time: the mapping may stay until its lease ends"
             );
         }
     }
@@ -397,23 +438,6 @@ impl Presence {
             }
         }
     }
-
-    async fn end(self) {
-        let Self {
-            announced, mapping, ..
-        } = self;
-        let announced = async {
-            if let Announced::Yes(announcer) = announced {
-                announcer.stop().await;
-            }
-        };
-        let mapping = async {
-            if let Some((mapping, _)) = mapping {
-                mapping.stop().await;
-            }
-        };
-        tokio::join!(announced, mapping);
-    }
 }
 
 /// Waits for the next value; for ever when there will be none.
@@ -434,7 +458,7 @@ mod tests {
             ..Settings::default()
         };
         let mut surroundings = Surroundings::start(&settings, None);
-        surroundings.ending.spawn(std::future::pending());
+        surroundings.ending.mappings.spawn(std::future::pending());
         let began = tokio::time::Instant::now();
         surroundings.leave().await;
         assert_eq!(began.elapsed().as_secs(), LEAVE_PATIENCE.as_secs());

@@ -1,7 +1,8 @@
 //! The same program without a window: hosts, lists rooms, watches one, says why somebody cannot connect.
 //!
 //! What is asked for goes to standard output, in words or (with `--json`) one JSON object a line;
-//! everything else goes to standard error.
+//! everything else goes to standard error. One file a command; `args.rs` is the command line, `place.rs` where to
+//! connect, `commands.rs` and `ways.rs` what a host types and is told.
 
 mod args;
 mod commands;

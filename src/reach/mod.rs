@@ -5,7 +5,8 @@
 //! So far nothing is sent to anybody. `discovery/` announces our session to this computer's networks and lists those of
 //! others. `invite/` puts all the ways here into one line for a colleague and understands what a colleague has sent;
 //! pure as well. `probe.rs` tries such ways. `mapping/` asks the router to let people from the internet in; `outside.rs`
-//! asks a server in the internet for this computer's address there: both only when a person wants it.
+//! asks a server in the internet for this computer's address there: both only when a person wants it. `doctor/` says what
+//! keeps people out.
 
 mod discovery;
 pub mod doctor;

@@ -526,7 +526,7 @@ impl Log {
         });
     }
 
-    /// The room has ended, and nobody reads from its file any more.
+    /// The room has ended, and nobody is in it who would read from its file.
     pub(super) fn let_go_of_file(&self) -> Option<Stored> {
         self.inner.lock().file.take()
     }

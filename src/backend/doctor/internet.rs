@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Finding, check, millis};
+use super::{Finding, check, late, millis};
 use crate::net::Target;
 use crate::reach::mapping::NoRouter;
 use crate::reach::mapping::survey::{Port, Survey, Surveyed};
@@ -13,6 +13,9 @@ use crate::reach::{MappingState, probe};
 
 /// How long the outside address may take to answer. Many routers let such packets vanish.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// With less time than this nothing is tried.
+const LEAST: Duration = Duration::from_millis(500);
 
 /// What the router's side matters for.
 const WHY: &str = "Colleagues who are not in your network or VPN come in through your router, which lets nobody in by \
@@ -167,6 +170,9 @@ pub(super) async fn of_hairpin(outside: Option<SocketAddr>, until: Instant) -> V
     let patience = until
         .saturating_duration_since(Instant::now())
         .min(PATIENCE);
+    if patience < LEAST {
+        return vec![late(check::HAIRPIN, "The router's outside address")];
+    }
     let target = Target {
         host: outside.ip().to_string(),
         port: outside.port(),

@@ -2,7 +2,8 @@
 //!
 //! A [`Mapping`] owns a task (`keep.rs`) that asks the router (`ask.rs`) by PCP, NAT-PMP and UPnP (`pcp.rs`,
 //! `nat_pmp.rs`, `upnp.rs`, behind `way.rs`), keeps what it gave, and removes it in the end. What has become of it is a
-//! [`MappingState`] with words for people (`state.rs`).
+//! [`MappingState`] with words for people (`state.rs`). `router.rs` says whom to ask, `memory.rs` remembers what was got
+//! over a crash, and `survey.rs` looks how the router stands without asking for anything.
 //!
 //! A router is as hostile as any other peer: every wait here has an end of our own, whatever the crates wait. Answers
 //! of PCP and NAT-PMP are datagrams of a fixed largest size. Of UPnP, `igd-next` reads at most 1 MiB a page and 64

@@ -8,27 +8,22 @@ use std::time::Duration;
 
 use crab_nat::natpmp::{self, Failure};
 use igd_next::aio::Gateway;
-use igd_next::aio::tokio::{Tokio, search_gateway};
+use igd_next::aio::tokio::Tokio;
 use igd_next::{
     GetExternalIpError, GetGenericPortMappingEntryError, PortMappingEntry, PortMappingProtocol,
-    RequestError, SearchOptions,
+    RequestError,
 };
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::pcp;
 use super::router::{Place, Router};
 use super::state::{ByHand, MappedBy, MappingState, NoRouter, Shared};
+use super::upnp::{ACTION_FAILED, find_gateway};
 
 /// How long a router may take to answer to a protocol.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Another device of the network that says it can map counts when the router has not answered in this time.
-const ROUTER_FIRST: Duration = Duration::from_millis(1500);
-/// The port where devices are searched for.
-const SSDP_PORT: u16 = 1900;
 /// Entries of the router's list that are looked through: a list may be without end.
 const MAX_ENTRIES: u32 = 256;
-/// “Action failed”: what miniupnpd says when it knows that its outside address is not public.
-const ACTION_FAILED: u16 = 501;
 
 /// What is between this computer and the internet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,7 +156,7 @@ async fn by_nat_pmp(router: Router) -> Option<Outside> {
 }
 
 async fn by_upnp(router: Router, inside: SocketAddrV4, until: Instant) -> Option<(Outside, Port)> {
-    let gateway = find_gateway(router).await?;
+    let gateway = find_gateway(router, PATIENCE).await?;
     let (outside, port) = tokio::join!(
         timeout_at(until, outside(&gateway)),
         timeout_at(until, where_it_leads(&gateway, inside)),
@@ -170,36 +165,6 @@ async fn by_upnp(router: Router, inside: SocketAddrV4, until: Instant) -> Option
         outside.unwrap_or(Outside::Unseen),
         port.unwrap_or(Port::Unseen),
     ))
-}
-
-/// The router itself, as a datagram to all goes where the default route leads; and all, as some routers only answer to
-/// that.
-async fn find_gateway(router: Router) -> Option<Gateway<Tokio>> {
-    let one = search(router, Some(router.at(SSDP_PORT)));
-    let all = search(router, None);
-    tokio::pin!(one, all);
-    tokio::select! {
-        Some(gateway) = &mut one => Some(gateway),
-        Some(other) = &mut all => {
-            if other.addr.ip() == IpAddr::V4(router.gateway) {
-                return Some(other);
-            }
-            let own = timeout(ROUTER_FIRST, one).await.ok().flatten();
-            own.or(Some(other))
-        }
-        else => None,
-    }
-}
-
-/// One search; `at`: of one device, else of all in the network.
-async fn search(router: Router, at: Option<SocketAddr>) -> Option<Gateway<Tokio>> {
-    let mut options = SearchOptions::default();
-    options.bind_addr = (router.ours, 0).into();
-    options.timeout = Some(PATIENCE);
-    if let Some(at) = at {
-        options.broadcast_address = at;
-    }
-    search_gateway(options).await.ok()
 }
 
 async fn outside(gateway: &Gateway<Tokio>) -> Outside {
@@ -238,7 +203,9 @@ async fn where_it_leads(gateway: &Gateway<Tokio>, inside: SocketAddrV4) -> Port 
 fn of_entry(entry: &PortMappingEntry, inside: SocketAddrV4) -> Option<Port> {
     let leads_to = entry.internal_client.parse().ok();
     let leads_to = leads_to.map(|ip| SocketAddrV4::new(ip, entry.internal_port));
-    if !matches!(entry.protocol, PortMappingProtocol::TCP) {
+    // One that is switched off leads nowhere, one for a single other computer only from there.
+    let is_for_all = entry.enabled && matches!(entry.remote_host.as_str(), "" | "0.0.0.0" | "*");
+    if !matches!(entry.protocol, PortMappingProtocol::TCP) || !is_for_all {
         None
     } else if leads_to == Some(inside) {
         Some(Port::Here(entry.external_port))
@@ -281,6 +248,20 @@ mod tests {
             (
                 entry(TCP, 12_800, "a name\r\n"),
                 Some(Port::Elsewhere(None)),
+            ),
+            (
+                PortMappingEntry {
+                    enabled: false,
+                    ..entry(TCP, 12_800, "192.168.0.48")
+                },
+                None,
+            ),
+            (
+                PortMappingEntry {
+                    remote_host: "203.0.113.9".to_owned(),
+                    ..entry(TCP, 12_800, "192.168.0.48")
+                },
+                None,
             ),
         ] {
             assert_eq!(of_entry(&entry, inside), expected);

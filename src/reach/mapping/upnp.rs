@@ -26,7 +26,7 @@ const MAX_ENTRIES: u32 = 256;
 /// Longest text of a router that is passed on.
 const MAX_WORDS: usize = 120;
 /// “Action failed”: what miniupnpd says when it knows that its outside address is not public.
-const ACTION_FAILED: u16 = 501;
+pub(super) const ACTION_FAILED: u16 = 501;
 /// “String argument too long” (605) and “only permanent leases” (725) are told apart by the crate; these are not.
 const NOT_AUTHORIZED: u16 = 606;
 
@@ -41,25 +41,7 @@ pub(super) struct Way {
 impl Way {
     /// Searches for a router that speaks UPnP, for so long. Changes nothing there.
     pub(super) async fn probe(router: Router, patience: Duration) -> Option<Self> {
-        // The router itself, as a datagram to all goes where the default route leads, which may be a VPN; and all, as
-        // some routers only answer to that.
-        let one = search(router, Some(router.at(SSDP_PORT)), patience);
-        let all = search(router, None, patience);
-        tokio::pin!(one, all);
-        let gateway = tokio::select! {
-            Some(gateway) = &mut one => gateway,
-            Some(gateway) = &mut all => {
-                if gateway.addr.ip() == IpAddr::V4(router.gateway) {
-                    gateway
-                } else {
-                    match tokio::time::timeout(ROUTER_FIRST, one).await {
-                        Ok(Some(routers)) => routers,
-                        _ => gateway,
-                    }
-                }
-            }
-            else => return None,
-        };
+        let gateway = find_gateway(router, patience).await?;
         tracing::debug!(device = %gateway.addr, "UPnP answers");
         Some(Self {
             gateway,
@@ -203,6 +185,31 @@ impl Way {
             }
             Err(GetGenericPortMappingEntryError::RequestError(error)) => Err(refusal(&error)),
         }
+    }
+}
+
+/// Searches for the router for so long: the router itself, as a datagram to all goes where the default route leads,
+/// which may be a VPN; and all, as some routers only answer to that.
+pub(super) async fn find_gateway(router: Router, patience: Duration) -> Option<Gateway<Tokio>> {
+    let one = search(router, Some(router.at(SSDP_PORT)), patience);
+    let all = search(router, None, patience);
+    tokio::pin!(one, all);
+    let other = tokio::select! {
+        found = &mut one => {
+            return match found {
+                Some(gateway) => Some(gateway),
+                None => all.await,
+            };
+        }
+        found = &mut all => found,
+    };
+    match other {
+        Some(other) if other.addr.ip() != IpAddr::V4(router.gateway) => {
+            let own = tokio::time::timeout(ROUTER_FIRST, one).await;
+            own.ok().flatten().or(Some(other))
+        }
+        Some(own) => Some(own),
+        None => one.await,
     }
 }
 
