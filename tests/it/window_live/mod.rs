@@ -20,6 +20,8 @@
 mod failures;
 mod hosting;
 #[cfg(not(target_os = "macos"))]
+mod invites;
+#[cfg(not(target_os = "macos"))]
 mod people;
 mod recent;
 #[cfg(not(target_os = "macos"))]
