@@ -89,15 +89,6 @@ impl Lab {
         self.script("igd-down.sh", &[], &[]);
     }
 
-    /// What the router has written about its UPnP, NAT-PMP and PCP.
-    pub(crate) fn igd_log(&self) -> String {
-        let path = run().join(format!("{}router/miniupnpd.log", self.prefix));
-        std::fs::read(&path).map_or_else(
-            |error| format!("{}: {error}", path.display()),
-            |bytes| String::from_utf8_lossy(&bytes).into_owned(),
-        )
-    }
-
     /// An avahi-daemon in a place; returns the value of `DBUS_SYSTEM_BUS_ADDRESS` with which its tools reach it.
     pub(crate) fn avahi_up(&self, place: &str) -> String {
         self.script("avahi-up.sh", &[place], &[]);
@@ -123,12 +114,6 @@ impl Lab {
             &[place, &how[0], &how[1], &how[2], &how[3]],
             &[],
         );
-    }
-
-    /// Changes a link that [`slow_up`](Self::slow_up) has made: `loss 100` is a pulled cable.
-    pub(crate) fn slow_now(&self, place: &str, line: &str) {
-        let path = run().join(format!("{}slow-{place}.in", self.prefix));
-        std::fs::write(path, format!("{line}\n")).unwrap();
     }
 
     /// A command in a place.

@@ -10,8 +10,6 @@
 mod addresses;
 mod discovery;
 mod doctor;
-// A helper stays while no test wants it.
-#[allow(dead_code)]
 mod lab;
 mod mapping;
 mod programs;
