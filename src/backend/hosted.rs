@@ -111,7 +111,7 @@ impl Hosted {
 
     /// Whether somebody new has to wait until the host lets them in.
     pub(super) fn asks(&self) -> bool {
-        self.relay.guests().ask
+        self.relay.asks()
     }
 
     /// Where it listens.

@@ -157,7 +157,7 @@ fn announcement(relay: &Relay, settings: &Settings) -> Announcement {
         port: relay.address().port(),
         rooms: count(relay.rooms()),
         people: count(relay.peers()),
-        asks: relay.guests().ask,
+        asks: relay.asks(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

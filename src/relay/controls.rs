@@ -84,6 +84,12 @@ impl Relay {
         self.hub.door.decide(|gate, _| gate.ask(ask));
     }
 
+    /// Whether a new address has to wait until the host lets it in.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.hub.door.look(|gate, _| gate.asks())
+    }
+
     /// Who waits to be let in, who came first first; one entry an address.
     #[must_use]
     pub fn waiting(&self) -> Vec<Waiting> {

@@ -434,6 +434,11 @@ impl Gate {
         ban.is_some_and(|ban| !ban.is_over(now.calendar))
     }
 
+    /// Whether a new address has to wait for the host.
+    pub(super) fn asks(&self) -> bool {
+        self.ask
+    }
+
     /// What the host has decided, to be kept.
     pub(super) fn guests(&self, now: Moment) -> Guests {
         let bans = self.bans.values().filter(|ban| !ban.is_over(now.calendar));
