@@ -2,8 +2,6 @@
 //!
 //! The rules are those that connecting uses; this is to help while typing.
 
-use std::net::IpAddr;
-
 use crate::backend::Typed;
 pub(crate) use crate::backend::{read_host as parse_host, read_port as parse_port};
 
@@ -83,30 +81,9 @@ pub(crate) fn to_check(text: &str, port: u16) -> Option<String> {
     }
 }
 
-/// The address as it is typed into Host, with the port only where it must be told.
-pub(crate) fn address(ip: IpAddr, port: u16, default_port: u16) -> String {
-    if port == default_port {
-        return ip.to_string();
-    }
-    match ip {
-        IpAddr::V4(ip) => format!("{ip}:{port}"),
-        IpAddr::V6(ip) => format!("[{ip}]:{port}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{Ipv4Addr, Ipv6Addr};
-
-    #[test]
-    fn the_port_is_told_only_where_it_must_be() {
-        let v4 = IpAddr::V4(Ipv4Addr::new(192, 168, 0, 48));
-        let v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
-        assert_eq!(address(v4, 12800, 12800), "192.168.0.48");
-        assert_eq!(address(v4, 12900, 12800), "192.168.0.48:12900");
-        assert_eq!(address(v6, 12900, 12800), "[::1]:12900");
-    }
 
     fn caption_of(text: &str) -> String {
         caption(&parse_host(text).unwrap(), text)

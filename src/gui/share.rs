@@ -7,14 +7,13 @@ use egui::{
 use super::attempts::Attempts;
 use super::copier::Copier;
 use super::dialogs::{Dialogs, check_connection};
-use super::host::address;
 use super::icons::Icon;
 use super::internet;
 use super::switch::disclosure;
 use super::theme::{CONTROL_HEIGHT, TEXT_ADDRESS, TEXT_SMALL, TEXT_TITLE, tokens};
 use super::veil::Veil;
 use super::widgets::{button, caption, card, describe, explain, icon_button, link, primary};
-use crate::backend::{Action, Address, DEFAULT_PORT, Share, View};
+use crate::backend::{Action, Address, Share, View, as_typed};
 
 /// Longer addresses, such as IPv6, do not fit the card in large type, in characters.
 const LARGE_TYPE_CHARS: usize = 17;
@@ -128,7 +127,7 @@ pub(crate) fn eye(ui: &mut Ui, veil: &mut Veil) {
 }
 
 fn large(ui: &mut Ui, best: &Address, port: u16, veil: Veil) {
-    let text = address(best.ip, port, DEFAULT_PORT);
+    let text = as_typed((best.ip, port).into());
     let shown = veil.over(&text);
     let size = if shown.chars().count() > LARGE_TYPE_CHARS {
         TEXT_TITLE
@@ -145,7 +144,7 @@ fn copy_buttons(ui: &mut Ui, share: &Share, copier: &mut Copier) {
         ui.spacing_mut().button_padding.x = 4.0;
         let width = (ui.available_width() - ui.spacing().item_spacing.x) / 2.0;
         if let Some(best) = share.primary() {
-            let text = address(best.ip, share.port, DEFAULT_PORT);
+            let text = as_typed((best.ip, share.port).into());
             let words = copier.words(&text, "Copy address");
             let response = primary(ui, true, words, width).accessible_name("Copy address");
             copier.on(ui, &response, &text);
@@ -169,7 +168,7 @@ fn copy_buttons(ui: &mut Ui, share: &Share, copier: &mut Copier) {
 }
 
 fn line(ui: &mut Ui, other: &Address, port: u16, veil: Veil, copier: &mut Copier) {
-    let text = address(other.ip, port, DEFAULT_PORT);
+    let text = as_typed((other.ip, port).into());
     address_line(ui, &other.label, &text, veil, copier);
 }
 
