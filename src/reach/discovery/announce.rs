@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::Instrument;
 
-use super::daemon::{Daemon, FLOODED};
+use super::daemon::{Daemon, FLOODED, PAUSE};
 use super::{Announcement, DiscoveryError, record};
 
 /// How long is listened for hosts that have the name already; they answer within 120 ms (RFC 6762, 6) …
@@ -23,8 +23,6 @@ const LISTEN_JITTER_MILLIS: u64 = 400;
 const UPDATE_EVERY: Duration = Duration::from_secs(5);
 /// An announcement is repeated once, as the first may be lost (RFC 6762, 8.3); not within a second of it.
 const REPEAT_AFTER: Duration = Duration::from_millis(1_200);
-/// How long the network is left alone after something went wrong.
-const PAUSE: Duration = Duration::from_secs(10);
 /// After so many clashes somebody is at play, and each is followed by a pause.
 const CLASHES: u32 = 8;
 /// How long taking the announcement back may take: the goodbye, twice, and the thread's end.
@@ -126,14 +124,10 @@ impl Task {
             if !goes_on {
                 return;
             }
-            daemon = loop {
-                match Daemon::start(&self.hidden) {
-                    Ok(daemon) => break daemon,
-                    Err(error) => tracing::warn!("{error}"),
-                }
-                if !self.pause(ready(())).await {
-                    return;
-                }
+            daemon = tokio::select! {
+                biased;
+                daemon = Daemon::start_at_last(&self.hidden) => daemon,
+                () = stopped(&mut self.asked) => return,
             };
         }
     }
@@ -259,14 +253,18 @@ impl Task {
 
     /// Waits for something and then a while; `false` when nobody wants to announce any more.
     async fn pause(&mut self, first: impl Future<Output = ()>) -> bool {
-        let stopped = async { while self.asked.changed().await.is_ok() {} };
         let over = async {
             first.await;
             sleep(PAUSE).await;
         };
         tokio::select! {
-            () = stopped => false,
+            () = stopped(&mut self.asked) => false,
             () = over => true,
         }
     }
+}
+
+/// Resolves when nobody wants to announce any more.
+async fn stopped(asked: &mut watch::Receiver<Announcement>) {
+    while asked.changed().await.is_ok() {}
 }

@@ -1,6 +1,5 @@
 //! Listing the sessions of others.
 
-use std::future::ready;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument;
 
 use super::check::check;
-use super::daemon::{Daemon, FLOODED};
+use super::daemon::{Daemon, FLOODED, PAUSE};
 use super::list::{Check, List};
 use super::near::{Network, best_first, networks};
 use super::{DiscoveryError, Found, record};
@@ -25,8 +24,6 @@ const CHECKS: usize = 8;
 const SHOW_EVERY: Duration = Duration::from_millis(50);
 /// How long what is known about our own networks counts.
 const NETWORKS_FOR: Duration = Duration::from_secs(3);
-/// How long the network is left alone after something went wrong.
-const PAUSE: Duration = Duration::from_secs(10);
 /// How often the daemon is asked for those who found no place in the list.
 const MORE_EVERY: Duration = Duration::from_secs(5);
 /// Events taken at once, so that nothing else waits long for a flood.
@@ -110,31 +107,16 @@ impl Task {
                     tracing::warn!("{FLOODED}; sessions are looked for again in a while");
                 }
             }
-            if !self.pause(daemon.end_at_last()).await {
-                return;
-            }
-            daemon = loop {
-                match Daemon::start(&self.hidden) {
-                    Ok(daemon) => break daemon,
-                    Err(error) => tracing::warn!("{error}"),
-                }
-                if !self.pause(ready(())).await {
-                    return;
-                }
+            let another = async {
+                daemon.end_at_last().await;
+                sleep(PAUSE).await;
+                Daemon::start_at_last(&self.hidden).await
+            };
+            daemon = tokio::select! {
+                () = self.end.cancelled() => return,
+                daemon = another => daemon,
             };
             self.list.start_anew(now());
-        }
-    }
-
-    /// Waits for something and then a while; `false` when nobody wants the list any more.
-    async fn pause(&self, first: impl Future<Output = ()>) -> bool {
-        let over = async {
-            first.await;
-            sleep(PAUSE).await;
-        };
-        tokio::select! {
-            () = self.end.cancelled() => false,
-            () = over => true,
         }
     }
 

@@ -11,6 +11,8 @@ use tokio::time::{sleep, timeout};
 use super::near::is_spoken_to;
 use super::{DiscoveryError, SERVICE};
 
+/// How long the network is left alone after something went wrong.
+pub(super) const PAUSE: Duration = Duration::from_secs(10);
 /// How often a daemon is asked whether it is sound.
 const HEALTH_EVERY: Duration = Duration::from_secs(5);
 /// Records that a daemon may remember. A network of a thousand computers has some thousands; each has 9,000 bytes at
@@ -117,6 +119,17 @@ impl Daemon {
             sleep(GOODBYE).await;
         }
         self.end().await;
+    }
+
+    /// Starts one, and tries again after a while as long as that does not work.
+    pub(super) async fn start_at_last(hidden: &Arc<[String]>) -> Self {
+        loop {
+            match Self::start(hidden) {
+                Ok(daemon) => return daemon,
+                Err(error) => tracing::warn!("{error}"),
+            }
+            sleep(PAUSE).await;
+        }
     }
 
     /// Ends the thread, with one goodbye for what it announces, and waits for that.
