@@ -9,16 +9,13 @@ use std::time::Duration;
 use crab_nat::natpmp::{self, Failure};
 use igd_next::aio::Gateway;
 use igd_next::aio::tokio::Tokio;
-use igd_next::{
-    GetExternalIpError, GetGenericPortMappingEntryError, PortMappingEntry, PortMappingProtocol,
-    RequestError,
-};
+use igd_next::{GetGenericPortMappingEntryError, PortMappingEntry, PortMappingProtocol};
 use tokio::time::{Instant, timeout_at};
 
 use super::pcp;
 use super::router::{Place, Router};
 use super::state::{ByHand, MappedBy, MappingState, NoRouter, Shared};
-use super::upnp::{ACTION_FAILED, find_gateway};
+use super::upnp::{find_gateway, has_no_address};
 
 /// How long a router may take to answer to a protocol.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -170,10 +167,7 @@ async fn by_upnp(router: Router, inside: SocketAddrV4, until: Instant) -> Option
 async fn outside(gateway: &Gateway<Tokio>) -> Outside {
     match gateway.get_external_ip().await {
         Ok(ip) => Outside::At(ip),
-        // No address, or words in its place.
-        Err(GetExternalIpError::RequestError(
-            RequestError::InvalidResponse(_) | RequestError::ErrorCode(ACTION_FAILED, _),
-        )) => Outside::None,
+        Err(error) if has_no_address(&error) => Outside::None,
         Err(_) => Outside::Unseen,
     }
 }

@@ -26,7 +26,7 @@ const MAX_ENTRIES: u32 = 256;
 /// Longest text of a router that is passed on.
 const MAX_WORDS: usize = 120;
 /// “Action failed”: what miniupnpd says when it knows that its outside address is not public.
-pub(super) const ACTION_FAILED: u16 = 501;
+const ACTION_FAILED: u16 = 501;
 /// “String argument too long” (605) and “only permanent leases” (725) are told apart by the crate; these are not.
 const NOT_AUTHORIZED: u16 = 606;
 
@@ -128,10 +128,7 @@ impl Way {
                 GetExternalIpError::ActionNotAuthorized => {
                     Refusal::Denied("it is not allowed".to_owned())
                 }
-                // No address, or words in its place: it has none.
-                GetExternalIpError::RequestError(
-                    RequestError::InvalidResponse(_) | RequestError::ErrorCode(ACTION_FAILED, _),
-                ) => Refusal::Shared(Shared::Untold),
+                error if has_no_address(&error) => Refusal::Shared(Shared::Untold),
                 GetExternalIpError::RequestError(error) => refusal(&error),
             })
     }
@@ -243,6 +240,16 @@ fn refusal_of_adding(error: &AddPortError) -> Refusal {
         AddPortError::RequestError(error) => refusal(error),
         error => Refusal::Denied(short(&error.to_string())),
     }
+}
+
+/// Whether the router has no address outside: it tells none, or words in its place.
+pub(super) fn has_no_address(error: &GetExternalIpError) -> bool {
+    matches!(
+        error,
+        GetExternalIpError::RequestError(
+            RequestError::InvalidResponse(_) | RequestError::ErrorCode(ACTION_FAILED, _)
+        )
+    )
 }
 
 fn refusal(error: &RequestError) -> Refusal {
