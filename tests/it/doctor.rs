@@ -9,9 +9,9 @@ use std::time::Duration;
 use mixdesk::backend::doctor::{
     Finding, HostExam, LONGEST, Verdict, check, examine_guest, examine_guest_since, examine_host,
 };
-use mixdesk::net::{Bind, Target};
+use mixdesk::net::Target;
 use mixdesk::reach::doctor::{Failed, ROOM_NAME, Step, self_test};
-use mixdesk::relay::{Guests, Limits, Relay, bind};
+use mixdesk::relay::{Guests, Limits, Relay};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::common::program::{command, recent_folder, rooms_folder};
-use crate::common::{Client, PATIENCE, Program, relay, relay_with, soon};
+use crate::common::{Client, PATIENCE, Program, asking_relay, relay, relay_with, soon};
 
 fn target(address: SocketAddr) -> Target {
     Target {
@@ -264,17 +264,7 @@ async fn a_guest_of_a_relay_is_told_how_it_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_whom_the_host_keeps_waiting_is_told() {
-    let limits = Limits {
-        spare_this_computer: false,
-        ..Limits::default()
-    };
-    let guests = Guests {
-        ask: true,
-        ..Guests::default()
-    };
-    let relay = bind(Bind::Only(Ipv4Addr::LOCALHOST.into()), 0)
-        .unwrap()
-        .start(limits, guests);
+    let relay = asking_relay();
     let all = findings(examine_guest(target(relay.address()))).await;
     let finding = of(&all, check::ENTRANCE);
     assert_eq!(finding.verdict, Verdict::Problem);

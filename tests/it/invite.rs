@@ -6,16 +6,16 @@ use std::process::Output;
 use std::time::{Duration, Instant};
 
 use mixdesk::backend::{Folders, Instance};
-use mixdesk::net::{Bind, Target, Why};
+use mixdesk::net::{Target, Why};
 use mixdesk::protocol::Foreign;
 use mixdesk::reach::{Answered, Invite, Route, RouteKind, first_that_answers, probe};
-use mixdesk::relay::{Guests, Limits, Relay, bind};
+use mixdesk::relay::{Limits, Relay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::common::program::command;
-use crate::common::{Client, PATIENCE, relay, relay_with, soon};
+use crate::common::{Client, PATIENCE, asking_relay, relay, relay_with, soon};
 
 /// For what is to run out in a test: long enough for an answer from this computer.
 const SHORT: Duration = Duration::from_secs(1);
@@ -63,20 +63,6 @@ fn nobody() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
-/// A relay that asks its host before it lets anybody in, from this computer too.
-fn asking() -> Relay {
-    let limits = Limits {
-        spare_this_computer: false,
-        ..Limits::default()
-    };
-    let guests = Guests {
-        ask: true,
-        ..Guests::default()
-    };
-    let here = [127, 0, 0, 1].into();
-    bind(Bind::Only(here), 0).unwrap().start(limits, guests)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_tells_what_it_has() {
     let relay = relay();
@@ -112,7 +98,7 @@ async fn a_probe_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_asks_its_host_is_one_and_its_host_is_not_asked() {
-    let relay = asking();
+    let relay = asking_relay();
     let found = look(relay.address()).await.unwrap();
     assert!(found.said.unwrap().contains("let you in first"));
     assert_eq!((found.rooms, found.people), (None, None));

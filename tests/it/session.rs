@@ -12,7 +12,7 @@ use mixdesk::session::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::common::{Client, PATIENCE, relay, soon};
+use crate::common::{Client, PATIENCE, asking_relay, relay, soon};
 
 fn start(address: SocketAddr, name: &str) -> Session {
     let target = Target {
@@ -315,17 +315,7 @@ async fn a_full_relay_says_so_in_its_own_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_waits_for_a_host_who_is_asked_first() {
-    let guests = Guests {
-        ask: true,
-        ..Guests::default()
-    };
-    let limits = Limits {
-        spare_this_computer: false,
-        ..Limits::default()
-    };
-    let relay = bind(Bind::Only([127, 0, 0, 1].into()), 0)
-        .unwrap()
-        .start(limits, guests);
+    let relay = asking_relay();
     let mut ada = start(relay.address(), "Ada");
     let told = event(&mut ada, |event| matches!(event, Event::Told(_))).await;
     assert_eq!(

@@ -37,6 +37,21 @@ pub(crate) fn relay_with(limits: Limits) -> Relay {
         .start(limits, Guests::default())
 }
 
+/// A relay that asks its host before it lets anybody in, from this computer too.
+pub(crate) fn asking_relay() -> Relay {
+    let limits = Limits {
+        spare_this_computer: false,
+        ..Limits::default()
+    };
+    let guests = Guests {
+        ask: true,
+        ..Guests::default()
+    };
+    bind(Bind::Only(IpAddr::V4(Ipv4Addr::LOCALHOST)), 0)
+        .unwrap()
+        .start(limits, guests)
+}
+
 /// Waits, but not for ever.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future)
