@@ -113,15 +113,11 @@ pub(super) fn finding(found: doctor::Finding) -> Finding {
         first.make_ascii_uppercase();
     }
     Finding {
-        verdict: match found.verdict {
-            doctor::Verdict::Good => Verdict::Good,
-            doctor::Verdict::Note => Verdict::Note,
-            doctor::Verdict::Problem => Verdict::Problem,
-        },
+        verdict: found.verdict,
         check,
         what: found.what,
         // What is good needs no reason.
-        why: if found.verdict == doctor::Verdict::Good {
+        why: if found.verdict == Verdict::Good {
             String::new()
         } else {
             found.why
@@ -151,6 +147,8 @@ mod tests {
         for (at, typed) in [
             ("192.168.0.48:12800", "192.168.0.48"),
             ("192.168.0.48:13000", "192.168.0.48:13000"),
+            ("192.168.0.48:12900", "192.168.0.48:12900"),
+            ("[::1]:12900", "[::1]:12900"),
             ("[2001:db8::1]:12800", "2001:db8::1"),
             ("[2001:db8::1]:1", "[2001:db8::1]:1"),
             ("[fe80::1%3]:12800", "[fe80::1%3]:12800"),

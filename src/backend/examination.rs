@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+pub use crate::reach::doctor::Verdict;
+
 /// A check of the connection, under way or done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Examination {
@@ -29,29 +31,6 @@ pub struct Finding {
     pub fix: Option<String>,
     /// A command that does it.
     pub command: Option<String>,
-}
-
-/// How something is that was looked at. The worst is the greatest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
-    /// As it should be.
-    Good,
-    /// Worth knowing; it need not be in the way.
-    Note,
-    /// In the way.
-    Problem,
-}
-
-impl Verdict {
-    /// The word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Good => "Good",
-            Self::Note => "Note",
-            Self::Problem => "Problem",
-        }
-    }
 }
 
 impl Examination {
@@ -126,7 +105,7 @@ impl Examination {
                 fix,
                 command,
             } = finding;
-            let _written = writeln!(text, "\n[{}] {check}: {what}", verdict.word());
+            let _written = writeln!(text, "\n[{}] {check}: {what}", verdict.title());
             let whys = (!why.is_empty()).then_some(why);
             let lines = [
                 ("Why", whys),

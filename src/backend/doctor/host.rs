@@ -141,9 +141,13 @@ async fn end(own: Option<Relay>) {
     }
 }
 
+/// An address with what it is.
+fn word(address: &Address) -> String {
+    format!("{} ({})", address.ip, address.kind.label())
+}
+
 fn of_addresses(addresses: &[Address], port: u16) -> Finding {
     const WHY: &str = "It is what colleagues type into Host.";
-    let word = |address: &Address| format!("{} ({})", address.ip, address.kind.label());
     let mut usable = addresses.iter().filter(|one| one.kind.for_colleagues());
     let Some(best) = usable.next() else {
         let what = match addresses {
@@ -361,9 +365,7 @@ fn of_listening(knocked: &[(Address, Knocked)]) -> Option<Finding> {
         let these = knocked
             .iter()
             .filter(|(address, knocked)| *knocked == wanted && address.kind.for_colleagues());
-        these
-            .map(|(address, _)| format!("{} ({})", address.ip, address.kind.label()))
-            .collect::<Vec<_>>()
+        these.map(|(address, _)| word(address)).collect::<Vec<_>>()
     };
     let (open, closed) = (these(Knocked::Open), these(Knocked::Refused));
     let finding = match (open.as_slice(), closed.as_slice()) {

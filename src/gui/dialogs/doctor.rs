@@ -124,7 +124,7 @@ fn look(verdict: Verdict, tokens: &Tokens) -> (Icon, Color32) {
 fn paint(ui: &mut Ui, number: usize, finding: &Finding, veil: Veil, copier: &mut Copier) {
     let tokens = tokens(ui);
     let (picture, color) = look(finding.verdict, tokens);
-    let word = finding.verdict.word();
+    let word = finding.verdict.title();
     let what = veil.within(&finding.what);
     let item = UiBuilder::new()
         .id_salt(number)

@@ -21,6 +21,16 @@ impl Verdict {
             Self::Problem => "problem",
         }
     }
+
+    /// The same where it stands alone.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Good => "Good",
+            Self::Note => "Note",
+            Self::Problem => "Problem",
+        }
+    }
 }
 
 /// What was looked at. The order is that in which it makes sense to read.
