@@ -1,5 +1,7 @@
 //! The task behind the window: carries out actions, and publishes what is.
 
+mod colleagues;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +11,8 @@ use tokio::task::{JoinHandle, JoinSet, block_in_place};
 use tokio::time::Instant;
 
 use super::action::{Action, Notice};
-use super::around;
 use super::compose;
-use super::doctor::{Finding, HostExam, examine_guest, examine_host, examine_invite};
-use super::examination::Examination;
+use super::doctor::Finding;
 use super::handle::Remote;
 use super::hosted::{Hosted, Turn};
 use super::link::{Happened, Link, QUICK};
@@ -207,19 +207,6 @@ impl Desk {
         }
     }
 
-    /// Shows what is around, and lets others know what is here.
-    fn look_around(&mut self) {
-        self.view.nearby = around::nearby(&self.surroundings);
-        self.view.share = None;
-        if let Some(hosted) = &self.hosted {
-            let session = self.view.settings.session();
-            self.view.share = Some(around::share(&self.surroundings, session, hosted.port()));
-            let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-            let (rooms, people) = (count(self.view.rooms.len()), count(self.view.people));
-            self.surroundings.tell(rooms, people, hosted.asks());
-        }
-    }
-
     fn notice(&mut self, level: Level, text: String) {
         if self
             .remote
@@ -370,102 +357,6 @@ impl Desk {
             began: std::time::Instant::now(),
             show_at: Instant::now() + QUICK,
         };
-    }
-
-    /// Keeps settings about how we show, and does what they say.
-    fn show_as_set(&mut self) {
-        self.save_soon();
-        self.surroundings.follow(&self.view.settings);
-    }
-
-    /// Checks the connection to a host, or whether this computer can be reached.
-    fn examine(&mut self, host: Option<String>) {
-        let understood = host
-            .as_deref()
-            .map(|host| understand(host, self.view.settings.port));
-        let target = match understood {
-            None => None,
-            Some(Ok(Typed::Target(target))) => Some(target),
-            Some(Ok(Typed::Invite(invite))) => {
-                self.view.doctor = Some(Examination::begun(host));
-                self.findings = Some(examine_invite(invite));
-                return;
-            }
-            Some(Err(error)) => return self.fail(host_failure(error)),
-        };
-        // What is on this computer is looked at from the host's side.
-        let target = target.filter(|target| !target.is_local());
-        self.view.doctor = Some(Examination::begun(host));
-        self.findings = Some(match target {
-            Some(target) => examine_guest(target),
-            None => examine_host(HostExam {
-                port: self
-                    .hosted
-                    .as_ref()
-                    .map_or(self.view.settings.port, Hosted::port),
-                starts_relay: self.hosted.is_none(),
-                mapping: self.surroundings.mapping(),
-                asks_router: true,
-                guests: self.view.settings.guests.clone(),
-            }),
-        });
-    }
-
-    /// Takes in what the check has found; `None` ends it.
-    fn found(&mut self, finding: Option<Finding>) {
-        if finding.is_none() {
-            self.findings = None;
-        }
-        if let Some(doctor) = &mut self.view.doctor {
-            doctor.running = finding.is_some();
-            doctor.findings.extend(finding.map(around::finding));
-        }
-    }
-
-    /// Follows an invite that was opened elsewhere, where nothing is lost by that.
-    fn invited(&mut self, invite: &str) {
-        self.view.attention += 1;
-        match &self.link {
-            Link::Offline => self.connect(invite, DEFAULT_PORT),
-            link @ (Link::Opening { .. } | Link::Open { .. }) => {
-                let invite = match understand(invite, DEFAULT_PORT) {
-                    Ok(Typed::Invite(invite)) => invite,
-                    Ok(Typed::Target(_)) => return,
-                    Err(error) => return self.fail(host_failure(error)),
-                };
-                if let (Link::Open { target, .. }, Some(room)) = (link, &invite.room)
-                    && invite.targets().contains(target)
-                {
-                    return self.ask(Command::Join(room.clone()));
-                }
-                let session = Destination::Invite(invite).title();
-                let (is_busy, way_out) = match &self.view.status {
-                    Status::Hosting { .. } => ("hosts", "Press Stop hosting"),
-                    Status::Connected { .. } => ("is connected", "Press Disconnect"),
-                    Status::Offline | Status::Connecting { .. } | Status::Lost { .. } => {
-                        ("is connecting", "Press Stop")
-                    }
-                };
-                let what =
-                    format!("You opened an invite to {session} while this window {is_busy}.");
-                self.fail(Failure {
-                    what,
-                    advice: format!("{way_out}, then open the invite again."),
-                });
-            }
-        }
-    }
-
-    /// Connects to a session announced on this network, if it still is.
-    fn connect_nearby(&mut self, id: &str) {
-        let found = self.view.nearby.hosts.iter().find(|host| host.id == id);
-        match found.map(|host| host.address.clone()) {
-            Some(address) => self.connect(&address, DEFAULT_PORT),
-            None => self.fail(Failure {
-                what: "This session is no longer announced on this network.".to_owned(),
-                advice: "Ask your colleague whether it has ended, or type the address.".to_owned(),
-            }),
-        }
     }
 
     fn disconnect(&mut self) {

@@ -1,10 +1,10 @@
 //! The one place where tokio and the window meet: owns the runtime, the relay and the session.
 //!
-//! [`Action`]s come in, a [`View`] and [`Notice`]s go out, and nobody waits for anybody. The desk
-//! (`desk.rs`) is one task; what takes long runs beside it and reports back: the connection (`opening.rs`,
-//! `link.rs`), our own relay (`hosted.rs`), what is around (`surroundings.rs`, painted by `around.rs`), saves and restores
-//! (`transfer.rs`), other programs (`programs.rs`). `doctor/` examines why somebody cannot get in, `instance/` takes the
-//! invites that other starts of the program hand over.
+//! [`Action`]s come in, a [`View`] and [`Notice`]s go out, and nobody waits for anybody. The desk (`desk.rs`, and
+//! `desk/colleagues.rs` for who is around) is one task; what takes long runs beside it and reports back: the connection
+//! (`opening.rs`, `link.rs`), our own relay (`hosted.rs`), what is around (`surroundings.rs`, painted by `around.rs`),
+//! saves and restores (`transfer.rs`), other programs (`programs.rs`). `doctor/` examines why somebody cannot get in,
+//! `instance/` takes the invites that other starts of the program hand over.
 
 mod action;
 mod around;
