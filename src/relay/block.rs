@@ -15,6 +15,9 @@ use crate::protocol::Run;
 /// What a block takes in memory besides its bytes, about. The smallest command has 14.
 pub(super) const BLOCK_BYTES: usize = 160;
 
+/// Who reads on is mostly no more blocks behind.
+const NEWEST: usize = 4;
+
 /// Commands of one sender that arrived together, numbered one after the other.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
@@ -88,7 +91,12 @@ pub(super) fn parts(run: Run) -> impl Iterator<Item = (bool, Run)> {
     })
 }
 
-/// The first of `blocks` that reaches beyond `cursor`.
+/// The first of `blocks` that reaches beyond `cursor`. It is mostly one of the newest.
 pub(super) fn from(blocks: &VecDeque<Block>, cursor: Seq) -> usize {
+    let newest = blocks.iter().rev().take(NEWEST);
+    let beyond = newest.take_while(|block| block.end() > cursor).count();
+    if beyond < NEWEST {
+        return blocks.len() - beyond;
+    }
     blocks.partition_point(|block| block.end() <= cursor)
 }

@@ -10,8 +10,9 @@ use tokio_util::task::TaskTracker;
 
 use super::account::Budget;
 use super::hub::Hub;
-use super::keeper::{Keeper, Open, Pen};
+use super::keeper::keep;
 use super::log::{Keep, Log};
+use super::pen::{Open, Pen};
 use super::restore::{Found, restore};
 use super::shelf::{Keeping, Shelf};
 use crate::archive::{Heading, Maker};
@@ -219,15 +220,9 @@ impl Library {
     }
 
     fn keep(&self, log: &Arc<Log>, heading: Heading, open: Option<Open>, tell: &Arc<Notify>) {
-        let keeper = Keeper {
-            log: Arc::clone(log),
-            pen: Pen {
-                shelf: Arc::clone(&self.shelf),
-                heading,
-                open,
-            },
-            tell: Arc::clone(tell),
-        };
-        self.keepers.spawn(keeper.run());
+        let (shelf, tell) = (Arc::clone(&self.shelf), Arc::clone(tell));
+        let pen = Arc::new(Pen::new(shelf, heading, open, tell));
+        log.is_written_by(pen.clone());
+        self.keepers.spawn(keep(Arc::clone(log), pen));
     }
 }

@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use super::account::{Bill, Budget};
 use super::block::{self, Block};
 use super::card::Card;
 use super::cold::ColdFile;
-use super::keeper::unix_millis;
+use super::pen::unix_millis;
 use crate::archive::{Command, History};
 use crate::protocol::{Attributes, Run};
 
@@ -123,19 +123,27 @@ pub(super) trait Listener: Send + Sync + std::fmt::Debug {
     fn ring(&self, at_once: bool) -> bool;
 }
 
+/// Who writes down what is appended, in the place of the keeper.
+pub(super) trait Scribe: Send + Sync + std::fmt::Debug {
+    /// Writes down what there is to write, if that is done at once. `false` when the keeper has something
+    /// to do then.
+    fn write_down(&self, log: &Log) -> bool;
+}
+
 /// A room's log.
 #[derive(Debug)]
 pub(super) struct Log {
     /// Short and never held across an await: appending and batched reading only.
     inner: Mutex<Inner>,
-    /// Up to where members can read. Rung after unlocking, for senders who wait.
-    head: watch::Sender<Seq>,
+    /// Rings when members see more, or the journal has come further: for senders who wait.
+    further: watch::Sender<()>,
     /// The members. Copied when one comes or goes, and never locked while they are rung.
     listeners: Mutex<Arc<Vec<Weak<dyn Listener>>>>,
     /// The figures have changed since they were told.
     figures_changed: AtomicBool,
-    /// Rings when there is something to write down. One waiter, so a stored permit is enough.
+    /// Rings when there is something for the keeper. One waiter, so a stored permit is enough.
     work: Notify,
+    scribe: OnceLock<Arc<dyn Scribe>>,
     keep: Keep,
 }
 
@@ -166,6 +174,8 @@ struct Inner {
     stored: Seq,
     /// Up to where what is kept is only in the file.
     evicted: Seq,
+    /// Up to where everything is in the history, and on the bill.
+    noted: Seq,
     history: History,
     mode: Mode,
     file: Option<Stored>,
@@ -199,6 +209,13 @@ pub(super) struct Notes {
 pub(super) struct Work {
     pub(super) notes: Notes,
     pub(super) blocks: Vec<Block>,
+}
+
+impl Work {
+    /// Of the frames.
+    pub(super) fn bytes(&self) -> usize {
+        self.blocks.iter().map(|block| block.run.wire().len()).sum()
+    }
 }
 
 /// A room that was brought back from its file.
@@ -241,10 +258,11 @@ impl Log {
     pub(super) fn new(keep: Keep) -> Self {
         Self {
             inner: Mutex::default(),
-            head: watch::Sender::new(Seq::default()),
+            further: watch::Sender::new(()),
             listeners: Mutex::default(),
             figures_changed: AtomicBool::new(false),
             work: Notify::new(),
+            scribe: OnceLock::new(),
             keep,
         }
     }
@@ -264,6 +282,7 @@ impl Log {
         inner.published = restored.next;
         inner.stored = restored.next;
         inner.evicted = restored.next;
+        inner.noted = restored.next;
         inner.history = restored.history;
         inner.bill = Bill::of_restored(budget, restored.bytes);
         inner.file = Some(Stored {
@@ -272,7 +291,6 @@ impl Log {
             index: restored.index,
         });
         drop(inner);
-        log.head.send_replace(restored.next);
         log
     }
 
@@ -282,7 +300,7 @@ impl Log {
     /// # Errors
     /// When there is no room for them. Nothing is appended then.
     pub(super) fn append(&self, sender: &Arc<Card>, run: Run, now: Instant) -> Result<bool, Full> {
-        let published = {
+        let (shown, mode, is_kept) = {
             let mut inner = self.inner.lock();
             inner.admit(self.keep, run.wire().len())?;
             let parts: Vec<_> = block::parts(run).collect();
@@ -291,7 +309,6 @@ impl Log {
             let bytes = kept.map(|(_, run)| run.wire().len() as u64).sum();
             if bytes > 0 {
                 sender.account.take(bytes)?;
-                inner.bill.add(&sender.account, bytes);
             }
             let arrived_millis = unix_millis();
             for (kept, run) in parts {
@@ -305,33 +322,37 @@ impl Log {
                     arrived_millis,
                 });
             }
-            inner.publish();
-            inner.evict(self.keep, now);
-            inner.published
+            (inner.publish(), inner.mode, bytes > 0)
         };
-        self.work.notify_one();
-        self.ring(published);
+        // The members first: what else there is to do, they need not wait for.
+        if shown {
+            self.ring();
+        }
+        if is_kept {
+            // In trouble the keeper alone tries again.
+            let scribe = self.scribe.get().filter(|_| mode == Mode::Journal);
+            if !scribe.is_some_and(|scribe| scribe.write_down(self)) {
+                self.work.notify_one();
+            }
+        }
+        self.inner.lock().settle(self.keep, now);
         Ok(!self.figures_changed.swap(true, Ordering::AcqRel))
     }
 
-    /// Tells everybody that there is something to read up to there, if that is new.
-    fn ring(&self, published: Seq) {
-        let rung = self.head.send_if_modified(|head| {
-            let further = *head < published;
-            *head = published.max(*head);
-            further
-        });
-        if rung {
-            self.ring_listeners();
-        }
+    /// From now on `scribe` writes, and the log's keeper.
+    pub(super) fn is_written_by(&self, scribe: Arc<dyn Scribe>) {
+        // There is one from the start on.
+        let _first = self.scribe.set(scribe);
     }
 
-    fn ring_listeners(&self) {
+    /// Tells everybody that something has come further: the members first, as senders seldom wait.
+    fn ring(&self) {
         let listeners = Arc::clone(&self.listeners.lock());
         let mut served = 0;
         for listener in listeners.iter().filter_map(Weak::upgrade) {
             served += usize::from(listener.ring(served < SERVED_AT_ONCE));
         }
+        self.further.send_replace(());
     }
 
     /// From now on `listener` hears when something can be read.
@@ -364,15 +385,16 @@ impl Log {
                     || hidden && staged > STAGED_BYTES + self.keep.bytes)
         };
         if is_behind() {
-            let mut head = self.head.subscribe();
+            let mut further = self.further.subscribe();
             // The sender of the bell is here, so it cannot be gone.
-            let _seen = head.wait_for(|_| !is_behind()).await;
+            let _seen = further.wait_for(|()| !is_behind()).await;
         }
     }
 
     /// Throws the history away. Cursors stay as they are: what comes gets new numbers.
     pub(super) fn clear(&self) {
         let mut inner = self.inner.lock();
+        inner.note_history();
         let next = inner.next;
         inner.history.clear(next.0);
         inner.note(|notes| notes.cleared = Some(next));
@@ -393,6 +415,7 @@ impl Log {
     pub(super) fn end(&self, fate: Fate) {
         let mut inner = self.inner.lock();
         inner.note(|notes| notes.ended = Some(fate));
+        inner.note_history();
         inner.bill = Bill::default();
         drop(inner);
         self.work.notify_one();
@@ -411,7 +434,8 @@ impl Log {
     }
 
     pub(super) fn figures(&self) -> Figures {
-        let inner = self.inner.lock();
+        let mut inner = self.inner.lock();
+        inner.note_history();
         Figures {
             command_count: inner.history.commands(),
             byte_size: inner.history.bytes(),
@@ -439,7 +463,7 @@ impl Log {
     /// Forgets what need not be in memory and is too old.
     pub(super) fn sweep(&self, now: Instant) {
         let mut inner = self.inner.lock();
-        inner.evict(self.keep, now);
+        inner.settle(self.keep, now);
         if inner.dead_bytes() > 0 {
             inner.bury(0, self.keep.age, now);
         }
@@ -459,7 +483,9 @@ impl Log {
 
     /// Reads from `cursor` up to `until`, as a replay: all of the history, whoever sent it.
     pub(super) fn replay(&self, cursor: Seq, until: Seq) -> Read {
-        self.inner.lock().read(cursor, until, Block::replayed)
+        let mut inner = self.inner.lock();
+        inner.note_history();
+        inner.read(cursor, until, Block::replayed)
     }
 
     /// Reads from `cursor` on, live: everything but the member's own commands.
@@ -483,7 +509,9 @@ impl Log {
 
     /// Which of these commands are not part of the history any more.
     pub(super) fn superseded(&self, positions: Range<u64>) -> Vec<Range<u64>> {
-        self.inner.lock().history.superseded(positions).collect()
+        let mut inner = self.inner.lock();
+        inner.note_history();
+        inner.history.superseded(positions).collect()
     }
 }
 
@@ -517,6 +545,11 @@ impl Log {
         })
     }
 
+    /// Whether the room has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.inner.lock().notes.ended.is_some()
+    }
+
     /// There is a file now.
     pub(super) fn has_file(&self, file: Arc<ColdFile>, bytes: u64) {
         self.inner.lock().file = Some(Stored {
@@ -534,7 +567,7 @@ impl Log {
     /// This work stands in the file, which is good up to byte `bytes`; `places` says where the blocks
     /// start there.
     pub(super) fn stored(&self, work: &Work, places: &[u64], bytes: u64) {
-        let published = {
+        {
             let mut inner = self.inner.lock();
             if let Some(stored) = &mut inner.file {
                 stored.bytes = bytes;
@@ -563,17 +596,15 @@ impl Log {
                 inner.news = Some(JournalNews::Recovered);
             }
             inner.publish();
-            inner.evict(self.keep, Instant::now());
-            inner.published
-        };
+        }
         // Also for senders who wait, whether or not there is something new to read.
-        self.head.send_replace(published);
-        self.ring_listeners();
+        self.ring();
+        self.inner.lock().settle(self.keep, Instant::now());
     }
 
     /// The journal cannot be written for now: the room goes on in memory. `true` when this is new.
     pub(super) fn fails(&self, why: &str) -> bool {
-        let (published, new) = {
+        let new = {
             let mut inner = self.inner.lock();
             inner.mode = Mode::Failing;
             let new = inner.trouble.replace(why.to_owned()).is_none();
@@ -581,11 +612,10 @@ impl Log {
                 inner.news = Some(JournalNews::Fails(why.to_owned()));
             }
             inner.publish();
-            (inner.published, new)
+            new
         };
         // Also for senders who wait, whether or not there is something to read.
-        self.head.send_replace(published);
-        self.ring_listeners();
+        self.ring();
         new
     }
 
@@ -636,6 +666,16 @@ impl Inner {
             self.ephemeral_bytes += block.memory_bytes();
         } else {
             self.unstored_bytes += block.memory_bytes();
+        }
+        self.blocks.push_back(block);
+    }
+
+    /// Takes into the history, and onto the bill, what came since.
+    fn note_history(&mut self) {
+        let since = block::from(&self.blocks, self.noted);
+        for block in self.blocks.range(since..).filter(|block| block.kept) {
+            self.bill
+                .add(&block.sender.account, block.run.wire().len() as u64);
             for (position, frame) in block.positions().zip(block.run.iter()) {
                 self.history.push(Command {
                     position,
@@ -645,7 +685,13 @@ impl Inner {
                 });
             }
         }
-        self.blocks.push_back(block);
+        self.noted = self.next;
+    }
+
+    /// What is to be done for commands that have come, and that nobody waits for.
+    fn settle(&mut self, keep: Keep, now: Instant) {
+        self.note_history();
+        self.evict(keep, now);
     }
 
     fn note(&mut self, note: impl FnOnce(&mut Notes)) {
@@ -653,8 +699,8 @@ impl Inner {
         self.notes.number += 1;
     }
 
-    /// Shows members what they may see.
-    fn publish(&mut self) {
+    /// Shows members what they may see. Whether that is more than before.
+    fn publish(&mut self) -> bool {
         let waits = match self.mode {
             Mode::Memory | Mode::Failing => None,
             Mode::Journal => self
@@ -663,9 +709,10 @@ impl Inner {
                 .skip(block::from(&self.blocks, self.stored))
                 .find(|block| block.kept),
         };
-        self.published = self
-            .published
-            .max(waits.map_or(self.next, |block| block.first));
+        let published = waits.map_or(self.next, |block| block.first);
+        let is_more = published > self.published;
+        self.published = published.max(self.published);
+        is_more
     }
 
     fn read<P: IntoIterator<Item = Bytes>>(

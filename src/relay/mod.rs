@@ -3,8 +3,8 @@
 //!
 //! - `log.rs`, `Log`: a room is an append-only log that members read with cursors; no queues. Its
 //!   commands are `block.rs`, `Block`s: what one sender sent together.
-//! - `keeper.rs`, `Keeper`: writes a room's journal, which is ahead of what members see. `cold.rs`,
-//!   `Cold`: reads from it what is not in memory any more. `shelf.rs`, `Shelf`: the folder of the rooms'
+//! - `pen.rs`, `Pen`: writes a room's journal, which is ahead of what members see; `keeper.rs`: who sees to it
+//!   that all is written, and comes to the disk. `cold.rs`, `Cold`: reads from it what is not in memory any more. `shelf.rs`, `Shelf`: the folder of the rooms'
 //!   files; `restore.rs`: a room brought back from one; `library.rs`: what ties these together;
 //!   `disk.rs`: how the disk does.
 //! - `hub.rs`, `Hub`: the rules. Plain synchronous methods behind one lock, no I/O. `state.rs` and
@@ -22,8 +22,8 @@
 //!   `pace.rs`: how often something may happen. `pending.rs`: how much may wait to be read.
 //!   `account.rs`: how much anybody may add to rooms.
 //!
-//! Lock order: hub, then outbox or door, then log or bulletin. The hot path, a room command, takes only
-//! the log's, and then the outboxes of those who rest.
+//! Lock order: hub or pen, then outbox or door, then log or bulletin. The hot path, a room command, takes
+//! only the log's, the pen's if that is free, and then the outboxes of those who rest.
 
 mod account;
 mod attempts;
@@ -50,6 +50,7 @@ mod log;
 mod outbox;
 mod pace;
 mod peer;
+mod pen;
 mod pending;
 mod restore;
 mod room;

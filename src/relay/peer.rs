@@ -176,7 +176,9 @@ pub(super) async fn run<R, W>(
         ));
         let end = {
             let mut reading = pin!(read_loop(&mut reader, &hub, &outbox, &card, quiet));
+            // Others wait for what is read; the rest has its turn as soon as there is nothing to read.
             let end = tokio::select! {
+                biased;
                 end = &mut reading => end,
                 () = shutdown.cancelled() => End::Shutdown,
                 Ok(words) = &mut ended => End::Host(words),

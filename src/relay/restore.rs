@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::cold::ColdFile;
-use super::keeper::Open;
 use super::log::{INDEX_EVERY_BYTES, Restored, Seq};
+use super::pen::Open;
 use super::room::vacant;
 use super::shelf::Shelf;
 use crate::archive::journal::{JournalWriter, Scan, Step, scan};

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 use super::disk::Disk;
-use super::keeper::Open;
+use super::pen::Open;
 use crate::archive::journal::{JournalWriter, peek};
 use crate::archive::{ArchiveError, Heading};
 

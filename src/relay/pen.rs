@@ -1,0 +1,303 @@
+//! What writes a room's journal: one pen a room, which its keeper has, and whoever brings a few commands
+//! while the keeper does not use it. To wake the keeper for those takes longer than to write them.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::cold::ColdFile;
+use super::log::{Fate, Log, Scribe, Work};
+use super::shelf::Shelf;
+use crate::archive::journal::{JournalWriter, Note, Sender};
+use crate::archive::{ArchiveError, Heading};
+
+/// Work up to this size is written where the task runs, on a disk that is quick.
+const AT_ONCE_BYTES: usize = 16 << 10;
+
+/// A room's pen.
+#[derive(Debug)]
+pub(super) struct Pen {
+    heading: Heading,
+    /// The journal, if it is there. Held while it is written, and never waited for on a runtime's thread;
+    /// under it the log's lock is taken.
+    open: Mutex<Option<Open>>,
+    shelf: Arc<Shelf>,
+    /// Rings when something is to be told to people.
+    tell: Arc<Notify>,
+    /// Something was written since the file was last brought to the disk.
+    unsynced: AtomicBool,
+}
+
+/// A journal that is open.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) path: PathBuf,
+    pub(super) writer: JournalWriter,
+}
+
+/// What came of writing where the task runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AtOnce {
+    /// There was something, and it stands in the file.
+    Written(ToSync),
+    /// There is nothing to write.
+    Nothing,
+    /// Somebody else writes, who tells the keeper if something is left.
+    Busy,
+    /// It takes its time: for a thread that may wait.
+    Slow,
+    /// The file was not to be written. People hear of it.
+    Failed,
+}
+
+/// Whether the keeper knows that the file is to be brought to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ToSync {
+    Known,
+    New,
+}
+
+/// How a room goes on once something is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goes {
+    On,
+    /// It has ended, and its file is where it is to be.
+    NoFurther,
+}
+
+/// The file was not to be written. People hear of it.
+#[derive(Debug)]
+pub(super) struct Unwritten;
+
+impl Pen {
+    pub(super) fn new(
+        shelf: Arc<Shelf>,
+        heading: Heading,
+        open: Option<Open>,
+        tell: Arc<Notify>,
+    ) -> Self {
+        Self {
+            heading,
+            open: Mutex::new(open),
+            shelf,
+            tell,
+            unsynced: AtomicBool::new(false),
+        }
+    }
+
+    /// Writes what there is to write, if it is little, and the disk quick.
+    pub(super) fn write_at_once(&self, log: &Log) -> AtOnce {
+        let Some(mut open) = self.open.try_lock() else {
+            return AtOnce::Busy;
+        };
+        let Some(work) = log.work() else {
+            return AtOnce::Nothing;
+        };
+        let is_quick = open.is_some()
+            && work.notes.ended.is_none()
+            && work.bytes() <= AT_ONCE_BYTES
+            && self.shelf.disk.is_quick(Instant::now());
+        if !is_quick {
+            return AtOnce::Slow;
+        }
+        self.write(&mut open, log, &work)
+            .map_or(AtOnce::Failed, AtOnce::Written)
+    }
+
+    /// Writes what there is to write. Where the room has ended, and all is written, puts its file where it
+    /// is to be. Blocks.
+    pub(super) fn write_on(&self, log: &Log) -> Result<Goes, Unwritten> {
+        let mut open = self.open.lock();
+        let Some(work) = log.work() else {
+            return Ok(Goes::On);
+        };
+        if work.notes.ended == Some(Fate::Discard) {
+            self.discard(&mut open, log);
+            return Ok(Goes::NoFurther);
+        }
+        self.write(&mut open, log, &work)?;
+        if work.notes.ended.is_some() && log.work().is_none() {
+            self.retire(&mut open, log);
+            return Ok(Goes::NoFurther);
+        }
+        Ok(Goes::On)
+    }
+
+    /// Puts the file of a room that has ended where it is to be, though not all is written. Blocks.
+    pub(super) fn give_up(&self, log: &Log) {
+        tracing::error!(
+            room = self.heading.room,
+            "what was not written down is lost"
+        );
+        self.retire(&mut self.open.lock(), log);
+    }
+
+    /// Writes work down, shows it to the members, and sees to it that people hear how it went.
+    fn write(&self, open: &mut Option<Open>, log: &Log, work: &Work) -> Result<ToSync, Unwritten> {
+        let room = &self.heading.room;
+        let started = Instant::now();
+        let written = self.try_write(open, log, work);
+        // Much takes its time on any disk.
+        if work.bytes() <= AT_ONCE_BYTES {
+            let now = Instant::now();
+            self.shelf.disk.took(now.duration_since(started), now);
+        }
+        let error = match written {
+            Ok((places, end)) => {
+                log.stored(work, &places, end);
+                if log.has_trouble_ended() {
+                    tracing::info!(room, "the room is written down again");
+                    self.tell.notify_one();
+                }
+                let was_known = self.unsynced.swap(true, Ordering::AcqRel);
+                return Ok(if was_known {
+                    ToSync::Known
+                } else {
+                    ToSync::New
+                });
+            }
+            Err(ArchiveError::Write(error) | ArchiveError::Open(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        if log.fails(&error) {
+            tracing::error!(room, "the room is not written down: {error}");
+            self.tell.notify_one();
+        }
+        Err(Unwritten)
+    }
+
+    /// Gives where the blocks start in the file, and where that ends now.
+    fn try_write(
+        &self,
+        open: &mut Option<Open>,
+        log: &Log,
+        work: &Work,
+    ) -> Result<(Vec<u64>, u64), ArchiveError> {
+        let Open { writer, .. } = match open {
+            Some(open) => open,
+            None => {
+                let new = self.shelf.create(&self.heading)?;
+                let cold = File::open(&new.path).map_err(ArchiveError::Open)?;
+                let cold = ColdFile::new(cold, new.writer.salt());
+                log.has_file(Arc::new(cold), new.writer.written_bytes());
+                open.insert(new)
+            }
+        };
+        let places = gather(writer, work)?;
+        writer.write_out()?;
+        Ok((places, writer.written_bytes()))
+    }
+
+    /// Whether something was written since the file was last brought to the disk.
+    pub(super) fn is_unsynced(&self) -> bool {
+        self.unsynced.load(Ordering::Acquire)
+    }
+
+    /// The file, to be brought to the disk with all that is written by now; `None` while somebody writes.
+    pub(super) fn to_sync(&self) -> Option<ToDisk> {
+        let open = self.open.try_lock()?;
+        let file = open.as_ref()?.writer.file().try_clone().ok()?;
+        // What is written from now on may not be part of it.
+        self.unsynced.store(false, Ordering::Release);
+        Some(ToDisk {
+            file,
+            room: self.heading.room.clone(),
+            shelf: Arc::clone(&self.shelf),
+        })
+    }
+
+    /// The room never was whole: nobody needs its file. The last who closes it pays for its end.
+    fn discard(&self, open: &mut Option<Open>, log: &Log) {
+        drop(log.let_go_of_file());
+        if let Some(Open { path, writer }) = open.take() {
+            drop(writer);
+            // Where that fails, the next start does it.
+            self.shelf.remove(&path);
+        }
+    }
+
+    /// The room has ended.
+    fn retire(&self, open: &mut Option<Open>, log: &Log) {
+        drop(log.let_go_of_file());
+        if let Some(Open { path, writer }) = open.take() {
+            let file = writer.into_file();
+            self.shelf.retire(&path);
+            // Last, as it may take long and the program may be waiting to end.
+            let _syncing = self.shelf.disk.syncing();
+            if let Err(error) = file.sync_data() {
+                tracing::warn!("a room's file may not be on the disk yet: {error}");
+            }
+        }
+    }
+}
+
+impl Scribe for Pen {
+    fn write_down(&self, log: &Log) -> bool {
+        match self.write_at_once(log) {
+            // Somebody may have brought more while this was written, and have found the pen in use.
+            AtOnce::Written(ToSync::Known) => log.work().is_none(),
+            AtOnce::Nothing => true,
+            AtOnce::Written(ToSync::New) | AtOnce::Busy | AtOnce::Slow | AtOnce::Failed => false,
+        }
+    }
+}
+
+/// A file that is to be brought to the disk.
+#[derive(Debug)]
+pub(super) struct ToDisk {
+    file: File,
+    room: String,
+    shelf: Arc<Shelf>,
+}
+
+impl ToDisk {
+    /// Blocks.
+    pub(super) fn bring(self) {
+        let _syncing = self.shelf.disk.syncing();
+        if let Err(error) = self.file.sync_data() {
+            let room = self.room;
+            tracing::error!(room, "the disk did not take what was written: {error}");
+        }
+    }
+}
+
+/// Gathers work; gives where its blocks start in the file.
+fn gather(writer: &mut JournalWriter, work: &Work) -> Result<Vec<u64>, ArchiveError> {
+    if let Some(before) = work.notes.cleared {
+        writer.add(Note::Cleared(before.0))?;
+    }
+    if !work.notes.attributes.is_empty() {
+        writer.add(Note::Attributes {
+            attributes: &work.notes.attributes.to_string(),
+            at_millis: unix_millis(),
+        })?;
+    }
+    let mut places = Vec::with_capacity(work.blocks.len());
+    for block in &work.blocks {
+        let name = block.sender.name();
+        places.push(writer.add(Note::Commands {
+            position: block.first.0,
+            sender: Sender {
+                peer: block.sender.id.0,
+                id: &block.sender.client_id,
+                name: name.as_deref(),
+            },
+            arrived_millis: block.arrived_millis,
+            run: &block.run,
+        })?);
+    }
+    Ok(places)
+}
+
+/// Unix time.
+pub(super) fn unix_millis() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
