@@ -10,13 +10,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
 
 use super::view::{Level, LogLine};
 
@@ -117,13 +119,11 @@ pub fn start(folder: Option<&Path>, terminal: Terminal) -> Logging {
             .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr)
     });
-    let filter = EnvFilter::builder()
-        .with_env_var("MIXDESK_LOG")
-        .with_default_directive(tracing::level_filters::LevelFilter::WARN.into())
-        .from_env_lossy();
-    let filter = match std::env::var_os("MIXDESK_LOG") {
-        Some(_) => filter,
-        None => EnvFilter::new("warn,mixdesk=info"),
+    let wanted = std::env::var("MIXDESK_LOG").ok();
+    let (filter, misunderstood) = match wanted.as_deref().map(filter) {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => (usual_filter(), Some(error)),
+        None => (usual_filter(), None),
     };
     let window = Window(tail.clone());
     // A second start in one process, as in tests, keeps the first log.
@@ -136,10 +136,29 @@ pub fn start(folder: Option<&Path>, terminal: Terminal) -> Logging {
     if let Some(error) = trouble {
         tracing::warn!("no log files are written: {error}");
     }
+    if let Some(error) = misunderstood {
+        tracing::warn!("MIXDESK_LOG was not understood, and does nothing: {error}");
+    }
     Logging {
         tail,
         _files: guard,
     }
+}
+
+/// What is logged unless the user wants something else.
+fn usual_filter() -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("mixdesk", LevelFilter::INFO)
+}
+
+/// What is logged where the user wants `directives`: of what they do not speak of, warnings.
+fn filter(directives: &str) -> Result<Targets, ParseError> {
+    let filter: Targets = directives.parse()?;
+    Ok(match filter.default_level() {
+        Some(_) => filter,
+        None => filter.with_default(LevelFilter::WARN),
+    })
 }
 
 /// Keeps lines for the window.
@@ -226,6 +245,26 @@ mod tests {
         assert_eq!(lines[0].text, "made · room R · number 11");
         assert_eq!(lines[LINES - 1].level, Level::Warning);
         assert!(lines[LINES - 1].text.len() < LINE_BYTES + 5);
+    }
+
+    #[test]
+    fn what_is_logged_can_be_chosen() {
+        use tracing::Level;
+        let logs = |filter: &Targets, target, level| filter.would_enable(target, &level);
+        for (wanted, ours, others) in [
+            ("mixdesk=debug", Level::DEBUG, Level::WARN),
+            ("mixdesk=error", Level::ERROR, Level::WARN),
+            ("info,mixdesk::relay=trace", Level::INFO, Level::INFO),
+            ("debug", Level::DEBUG, Level::DEBUG),
+        ] {
+            let filter = filter(wanted).unwrap();
+            assert!(logs(&filter, "mixdesk::session", ours), "{wanted}");
+            assert!(logs(&filter, "netdev", others), "{wanted}");
+            assert!(!logs(&filter, "netdev", Level::TRACE), "{wanted}");
+        }
+        assert!(logs(&usual_filter(), "mixdesk::relay", Level::INFO));
+        assert!(!logs(&usual_filter(), "netdev", Level::INFO));
+        assert!(filter("mixdesk=loud").is_err());
     }
 
     #[test]

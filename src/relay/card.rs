@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
+use tracing::Span;
 
 use super::PeerId;
 use super::account::Account;
@@ -20,11 +21,15 @@ pub(super) struct Card {
     name: Mutex<Option<Arc<str>>>,
     /// What it has added to rooms.
     pub(super) account: Arc<Account>,
+    /// What is logged of it is logged in there. To enter it for each edit would take longer than much else
+    /// that is done for one.
+    pub(super) span: Span,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
 }
 
 impl Card {
+    /// What is logged of it is logged in the span that is current now.
     pub(super) fn new(id: PeerId, client_id: String, account: Arc<Account>) -> Self {
         Self {
             id,
@@ -32,6 +37,7 @@ impl Card {
             since: SystemTime::now(),
             name: Mutex::default(),
             account,
+            span: Span::current(),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
         }

@@ -9,10 +9,11 @@ use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use super::attempts::Failed;
-use super::door::{Entry, Place, Visit};
-use super::hub::Hub;
+use super::door::{Entry, Place, Stay, Visit};
+use super::hub::{Admission, Hub};
 use super::limits::{DRAIN, Limits};
 use super::peer::{self, CLOSING, linger};
 use crate::net::{Line, Pulse, WriteError, write_frames};
@@ -49,8 +50,18 @@ impl From<Failed> for Turned {
     }
 }
 
+/// A connection that becomes a peer.
+#[derive(Debug)]
+struct Admitted {
+    admission: Admission,
+    /// What it has said already.
+    said: Vec<u8>,
+    /// Counted as being here until this is dropped.
+    _stay: Stay,
+}
+
 /// Serves a connection that was accepted, to its end. `line`: the writing half, where it may be written
-/// to without its task.
+/// to without its task. `span`: what is logged of it is logged in there.
 pub(super) async fn serve<R, W>(
     mut reader: R,
     mut writer: W,
@@ -58,17 +69,42 @@ pub(super) async fn serve<R, W>(
     visit: Visit,
     hub: Arc<Hub>,
     shutdown: CancellationToken,
+    span: Span,
 ) where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Pulse + Unpin,
+{
+    let address = visit.address;
+    let admitting = admit(&mut reader, &mut writer, visit, &hub, &shutdown);
+    if let Some(admitted) = admitting.instrument(span).await {
+        let reader = (&admitted.said[..]).chain(reader);
+        let admission = admitted.admission;
+        peer::run(reader, writer, line, address, admission, hub, shutdown).await;
+    }
+}
+
+/// Lets a connection in, or tells it why not.
+async fn admit<R, W>(
+    reader: &mut R,
+    writer: &mut W,
+    visit: Visit,
+    hub: &Arc<Hub>,
+    shutdown: &CancellationToken,
+) -> Option<Admitted>
+where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Pulse + Unpin,
 {
     let (address, quiet) = (visit.address, visit.quiet);
     let mut said = Vec::new();
-    let (_stay, waited) = match visit.entry {
-        Entry::Refuse(why, _farewell) => return tell_and_close(reader, writer, why.told()).await,
+    let (stay, waited) = match visit.entry {
+        Entry::Refuse(why, _farewell) => {
+            tell_and_close(reader, writer, why.told()).await;
+            return None;
+        }
         Entry::Enter(stay) => (stay, Ok(())),
         Entry::Wait(stay, place) => {
-            let waiting = wait(&mut reader, &mut writer, &mut said, &place, hub.limits());
+            let waiting = wait(reader, writer, &mut said, &place, hub.limits());
             let waited = tokio::select! {
                 waited = waiting => waited,
                 () = shutdown.cancelled() => Err(Turned::Closing),
@@ -78,8 +114,11 @@ pub(super) async fn serve<R, W>(
     };
     let turned = match waited.and_then(|()| Ok(hub.connect(address, quiet)?)) {
         Ok(admission) => {
-            let reader = (&said[..]).chain(reader);
-            return peer::run(reader, writer, line, address, admission, hub, shutdown).await;
+            return Some(Admitted {
+                admission,
+                said,
+                _stay: stay,
+            });
         }
         Err(turned) => turned,
     };
@@ -87,7 +126,7 @@ pub(super) async fn serve<R, W>(
         Turned::Closing => Some(CLOSING.to_owned()),
         Turned::Looked => {
             tracing::debug!("looked whether a relay is here");
-            return;
+            return None;
         }
         Turned::Because(why) => {
             if !quiet {
@@ -101,6 +140,7 @@ pub(super) async fn serve<R, W>(
     if let Some(_farewell) = hub.door.farewell(address.ip()) {
         tell_and_close(reader, writer, told).await;
     }
+    None
 }
 
 /// Waits until the host has let the peer in.
@@ -209,14 +249,14 @@ async fn tell<W: AsyncWrite + Pulse + Unpin>(
 }
 
 async fn tell_and_close<R: AsyncRead + Unpin, W: AsyncWrite + Pulse + Unpin>(
-    mut reader: R,
-    mut writer: W,
+    reader: &mut R,
+    writer: &mut W,
     words: Option<String>,
 ) {
     if let Some(words) = words
-        && tell(&mut writer, &words).await.is_ok()
+        && tell(writer, &words).await.is_ok()
     {
-        linger(&mut reader, &mut writer).await;
+        linger(reader, writer).await;
     }
 }
 
@@ -257,6 +297,7 @@ mod tests {
                 visit,
                 Arc::clone(&hub),
                 shutdown,
+                Span::none(),
             ));
             let (reader, writer) = tokio::io::split(ours);
             let long = Duration::from_secs(86_400);

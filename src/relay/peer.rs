@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::PeerId;
 use super::attempts::Failed;
@@ -129,12 +130,13 @@ impl End {
 /// Leaving is a drop: whatever ends the task, the hub hears of it.
 struct Presence {
     hub: Arc<Hub>,
-    id: PeerId,
+    card: Arc<Card>,
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.hub.disconnect(self.id);
+        let Self { hub, card } = self;
+        card.span.in_scope(|| hub.disconnect(card.id));
     }
 }
 
@@ -159,10 +161,9 @@ pub(super) async fn run<R, W>(
         mut ended,
         ..
     } = admission;
-    let id = card.id;
     let presence = Presence {
         hub: Arc::clone(&hub),
-        id,
+        card: Arc::clone(&card),
     };
 
     let told = {
@@ -195,15 +196,7 @@ pub(super) async fn run<R, W>(
         if let Some(failed) = end.failed() {
             hub.door.record(address.ip(), failed);
         }
-        // Somebody who only looks whether a relay is here says nothing.
-        let has_spoken = card.flowed().0 > 0;
-        if quiet || !has_spoken && end.is_ordinary() {
-            tracing::debug!("disconnected: {end}");
-        } else if end.is_ordinary() {
-            tracing::info!("disconnected: {end}");
-        } else {
-            tracing::warn!("disconnected: {end}");
-        }
+        card.span.in_scope(|| log_end(&end, &card, quiet));
         if matches!(end, End::Write(_) | End::Cold(_)) {
             return;
         }
@@ -213,7 +206,20 @@ pub(super) async fn run<R, W>(
     };
     // Who did not take its last words in time has none on their way.
     if told {
-        linger(&mut reader, &mut writer).await;
+        let lingering = linger(&mut reader, &mut writer);
+        lingering.instrument(card.span.clone()).await;
+    }
+}
+
+fn log_end(end: &End, card: &Card, quiet: bool) {
+    // Somebody who only looks whether a relay is here says nothing.
+    let has_spoken = card.flowed().0 > 0;
+    if quiet || !has_spoken && end.is_ordinary() {
+        tracing::debug!("disconnected: {end}");
+    } else if end.is_ordinary() {
+        tracing::info!("disconnected: {end}");
+    } else {
+        tracing::warn!("disconnected: {end}");
     }
 }
 
@@ -252,7 +258,8 @@ async fn read_loop<R: AsyncRead + Unpin>(
             count_in(card, bytes, quiet);
             taken += bytes;
             let Some(log) = &log else {
-                hub.dropped(card.id, commands.frames());
+                let dropped = || hub.dropped(card.id, commands.frames());
+                card.span.in_scope(dropped);
                 continue;
             };
             if let Err(full) = append(hub, log, card, commands) {
@@ -270,11 +277,12 @@ async fn read_loop<R: AsyncRead + Unpin>(
                 count_in(card, frame.wire_len(), quiet);
                 if let Some(late) = pace.count(frame.kind(), Instant::now()) {
                     if late.first {
-                        hub.refuse(card.id, too_fast(limits.control_messages_a_second));
+                        let words = too_fast(limits.control_messages_a_second);
+                        card.span.in_scope(|| hub.refuse(card.id, words));
                     }
                     sleep(late.wait).await;
                 }
-                control(hub, card.id, &frame);
+                card.span.in_scope(|| control(hub, card.id, &frame));
                 log = outbox.log();
                 if let Some(limit) = outbox.exceeds() {
                     return End::Overfull(limit);
@@ -292,7 +300,7 @@ async fn read_loop<R: AsyncRead + Unpin>(
 
 fn count_in(card: &Card, bytes: usize, quiet: bool) {
     if !quiet && card.flowed().0 == 0 {
-        tracing::info!(client = card.client_id, "connected");
+        tracing::info!(parent: &card.span, client = card.client_id, "connected");
     }
     card.count_in(bytes as u64);
 }

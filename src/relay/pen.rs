@@ -151,7 +151,7 @@ impl Pen {
             Ok((places, end)) => {
                 log.stored(work, &places, end);
                 if log.has_trouble_ended() {
-                    tracing::info!(room, "the room is written down again");
+                    tracing::info!(parent: None, room, "the room is written down again");
                     self.tell.notify_one();
                 }
                 let was_known = self.unsynced.swap(true, Ordering::AcqRel);
@@ -165,7 +165,7 @@ impl Pen {
             Err(error) => error.to_string(),
         };
         if log.fails(&error) {
-            tracing::error!(room, "the room is not written down: {error}");
+            tracing::error!(parent: None, room, "the room is not written down: {error}");
             self.tell.notify_one();
         }
         Err(Unwritten)

@@ -213,16 +213,17 @@ async fn accept(
             continue;
         };
         let (hub, shutdown) = (Arc::clone(&hub), shutdown.clone());
-        let serve = async move {
-            if let Err(error) = prepare(&stream) {
-                tracing::debug!("gone before it was served: {error}");
-                return;
-            }
-            let (reader, writer) = stream.into_split();
-            let writer = Line::new(writer);
-            entrance::serve(reader, writer.clone(), Some(writer), visit, hub, shutdown).await;
-        };
-        tasks.spawn(serve.instrument(tracing::info_span!("peer", %address)));
+        let span = tracing::info_span!("peer", %address);
+        if let Err(error) = prepare(&stream) {
+            span.in_scope(|| tracing::debug!("gone before it was served: {error}"));
+            continue;
+        }
+        let (reader, writer) = stream.into_split();
+        let writer = Line::new(writer);
+        let line = Some(writer.clone());
+        tasks.spawn(entrance::serve(
+            reader, writer, line, visit, hub, shutdown, span,
+        ));
     }
 }
 
