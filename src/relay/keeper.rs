@@ -14,7 +14,7 @@ use super::pen::{AtOnce, Goes, Pen, Unwritten};
 /// Power loss takes at most what came in this time.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// How long after a file that was in use it is tried again to bring it to the disk.
-const SYNC_AGAIN: Duration = Duration::from_millis(10);
+const SYNC_AGAIN: Duration = Duration::from_millis(50);
 /// How long after a write that failed the next is tried.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 

@@ -35,6 +35,9 @@ const BATCH_BLOCKS: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;
 /// Commands that wait to be written down take at most this much, about; more senders wait for.
 const STAGED_BYTES: usize = 8 << 20;
+/// What comes after so long a rest is written down where it comes in. What follows sooner is left to the
+/// keeper, which takes more of it at once.
+const REST: Duration = Duration::from_millis(1);
 /// What is written down in one go, but for a single larger frame.
 const WORK_BYTES: usize = 4 << 20;
 /// As many members are served in the place of their own tasks, one after the other; more wait less where
@@ -300,7 +303,7 @@ impl Log {
     /// # Errors
     /// When there is no room for them. Nothing is appended then.
     pub(super) fn append(&self, sender: &Arc<Card>, run: Run, now: Instant) -> Result<bool, Full> {
-        let (shown, mode, is_kept) = {
+        let (shown, is_kept, at_once) = {
             let mut inner = self.inner.lock();
             inner.admit(self.keep, run.wire().len())?;
             let parts: Vec<_> = block::parts(run).collect();
@@ -311,6 +314,7 @@ impl Log {
                 sender.account.take(bytes)?;
             }
             let arrived_millis = unix_millis();
+            let newest = inner.blocks.back().map(|newest| newest.at);
             for (kept, run) in parts {
                 let first = inner.next;
                 inner.push(Block {
@@ -322,15 +326,17 @@ impl Log {
                     arrived_millis,
                 });
             }
-            (inner.publish(), inner.mode, bytes > 0)
+            let rested = |newest| now.saturating_duration_since(newest) >= REST;
+            // In trouble the keeper alone tries again.
+            let at_once = inner.mode == Mode::Journal && newest.is_none_or(rested);
+            (inner.publish(), bytes > 0, at_once)
         };
         // The members first: what else there is to do, they need not wait for.
         if shown {
             self.ring();
         }
         if is_kept {
-            // In trouble the keeper alone tries again.
-            let scribe = self.scribe.get().filter(|_| mode == Mode::Journal);
+            let scribe = self.scribe.get().filter(|_| at_once);
             if !scribe.is_some_and(|scribe| scribe.write_down(self)) {
                 self.work.notify_one();
             }

@@ -285,6 +285,48 @@ async fn a_sender_goes_on_when_the_journal_recovers() {
     waiting.await.unwrap();
 }
 
+/// Writes down without a disk, and counts how often it was asked.
+#[derive(Debug, Default)]
+struct CountingScribe(std::sync::atomic::AtomicUsize);
+
+impl Scribe for CountingScribe {
+    fn write_down(&self, log: &Log) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        write_down(log);
+        true
+    }
+}
+
+#[test]
+fn what_comes_after_a_rest_is_written_where_it_comes_in() {
+    let log = journaled(KEEP);
+    let scribe = Arc::new(CountingScribe::default());
+    log.is_written_by(scribe.clone());
+    let asked = || scribe.0.load(Ordering::Relaxed);
+    let shown = || all_live(&log, Seq(0), 2).len();
+    let edit = command(140, "a", "");
+    let size = edit.wire_len();
+    let mut now = Instant::now();
+    append(&log, 1, [edit.clone()], now);
+    assert_eq!((asked(), shown()), (1, size));
+    append(&log, 1, [edit.clone()], now + REST / 2);
+    assert_eq!(
+        (asked(), shown()),
+        (1, size),
+        "in a burst the keeper does it"
+    );
+    now += 2 * REST;
+    append(&log, 1, [edit.clone()], now);
+    assert_eq!((asked(), shown()), (2, 3 * size), "with what waited");
+    now += 2 * REST;
+    append(&log, 1, [Frame::new(Kind::FRAME, b"")], now);
+    assert_eq!(asked(), 2, "of what is not kept there is nothing to write");
+    log.fails("the disk is full");
+    now += 2 * REST;
+    append(&log, 1, [edit], now);
+    assert_eq!(asked(), 2, "in trouble the keeper tries again, in its time");
+}
+
 #[test]
 fn what_is_split_does_not_hold_the_whole() {
     let log = log(KEEP);

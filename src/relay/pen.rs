@@ -188,7 +188,7 @@ impl Pen {
                 open.insert(new)
             }
         };
-        let places = gather(writer, work)?;
+        let places = gather(writer, work).inspect_err(|_error| writer.forget())?;
         writer.write_out()?;
         Ok((places, writer.written_bytes()))
     }
@@ -300,4 +300,131 @@ pub(super) fn unix_millis() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::Maker;
+    use crate::protocol::{Attributes, Frame, Kind, Run};
+    use crate::relay::account::Account;
+    use crate::relay::card::Card;
+    use crate::relay::limits::Limits;
+    use crate::relay::{Keeping, PeerId};
+
+    const EDIT_BYTES: usize = 100;
+
+    /// A room with a pen and no keeper.
+    struct Scene {
+        log: Log,
+        pen: Arc<Pen>,
+        folder: tempfile::TempDir,
+    }
+
+    impl Scene {
+        /// `is_asked`: who brings commands writes them.
+        fn new(is_asked: bool) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let shelf = Shelf::open(&Keeping {
+                folder: folder.path().join("rooms"),
+                recent_for: std::time::Duration::from_secs(86_400),
+                recent_bytes: 1 << 20,
+            });
+            let heading = Heading {
+                room: "Room".to_owned(),
+                attributes: Attributes::default(),
+                maker: Maker {
+                    program: "Test".to_owned(),
+                    made_millis: 1,
+                },
+            };
+            let pen = Arc::new(Pen::new(
+                Arc::new(shelf.unwrap()),
+                heading,
+                None,
+                Arc::default(),
+            ));
+            let log = Log::journaled(Limits::default().keep());
+            if is_asked {
+                log.is_written_by(pen.clone());
+            }
+            Self { log, pen, folder }
+        }
+
+        fn edit(&self, bytes: usize) {
+            let card = Card::new(PeerId(1), "10.0.0.1:1".to_owned(), Account::boundless());
+            let run = Run::from(Frame::new(Kind(140), &vec![7; bytes]));
+            self.log
+                .append(&Arc::new(card), run, Instant::now())
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn little_is_written_at_once_and_the_keeper_hears_when_it_is_to_be_synced() {
+        let scene = Scene::new(false);
+        let Scene { log, pen, .. } = &scene;
+        assert_eq!(pen.write_at_once(log), AtOnce::Nothing);
+        scene.edit(EDIT_BYTES);
+        assert_eq!(pen.write_at_once(log), AtOnce::Slow, "there is no file yet");
+        assert_eq!(pen.write_on(log).unwrap(), Goes::On);
+        assert!(log.work().is_none());
+        scene.edit(EDIT_BYTES);
+        assert_eq!(pen.write_at_once(log), AtOnce::Written(ToSync::Known));
+        pen.to_sync().unwrap().bring();
+        assert!(!pen.is_unsynced());
+        scene.edit(EDIT_BYTES);
+        assert_eq!(pen.write_at_once(log), AtOnce::Written(ToSync::New));
+        assert!(pen.is_unsynced());
+        scene.edit(AT_ONCE_BYTES);
+        assert_eq!(pen.write_at_once(log), AtOnce::Slow, "that is much");
+        assert_eq!(pen.write_on(log).unwrap(), Goes::On);
+        assert_eq!(pen.write_at_once(log), AtOnce::Nothing);
+    }
+
+    #[test]
+    fn a_pen_that_is_in_use_is_not_waited_for() {
+        let scene = Scene::new(true);
+        let Scene { log, pen, .. } = &scene;
+        scene.edit(EDIT_BYTES);
+        pen.write_on(log).unwrap();
+        let writing = pen.open.lock();
+        assert_eq!(pen.write_at_once(log), AtOnce::Busy);
+        assert!(pen.to_sync().is_none());
+        scene.edit(EDIT_BYTES);
+        assert!(log.work().is_some(), "it waits for whoever writes");
+        drop(writing);
+        assert!(pen.write_down(log));
+        assert!(log.work().is_none());
+    }
+
+    #[test]
+    fn the_end_of_a_room_is_for_a_thread_that_may_wait() {
+        let scene = Scene::new(true);
+        let Scene { log, pen, .. } = &scene;
+        scene.edit(EDIT_BYTES);
+        pen.write_on(log).unwrap();
+        log.end(Fate::Recent);
+        assert_eq!(pen.write_at_once(log), AtOnce::Slow);
+        assert_eq!(pen.write_on(log).unwrap(), Goes::NoFurther);
+        assert_eq!(pen.shelf.recent().len(), 1);
+    }
+
+    // Elsewhere a folder whose files are open keeps its name.
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_cannot_be_written_is_told_once_until_it_can() {
+        let scene = Scene::new(false);
+        let Scene { log, pen, .. } = &scene;
+        let folder = scene.folder.path().join("rooms");
+        let aside = scene.folder.path().join("aside");
+        std::fs::rename(&folder, &aside).unwrap();
+        scene.edit(EDIT_BYTES);
+        assert!(pen.write_on(log).is_err());
+        assert!(log.trouble().is_some());
+        std::fs::rename(&aside, &folder).unwrap();
+        assert_eq!(pen.write_on(log).unwrap(), Goes::On);
+        assert_eq!(log.trouble(), None);
+        assert!(log.work().is_none());
+    }
 }

@@ -276,6 +276,23 @@ fn a_write_that_fails_leaves_the_file_as_it_was() {
 }
 
 #[test]
+fn what_is_forgotten_is_not_written() {
+    let mut file = tempfile::tempfile().unwrap();
+    let mut writer = JournalWriter::create(file.try_clone().unwrap(), &heading()).unwrap();
+    let (lost, kept) = (run(&[frame(140, 3)]), run(&[frame(141, 4)]));
+    let at = writer.add(commands(0, 1, &lost)).unwrap();
+    writer.forget();
+    assert_eq!(writer.add(commands(0, 1, &kept)).unwrap(), at);
+    writer.write_out().unwrap();
+    let mut bytes = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes.len() as u64, writer.written_bytes());
+    assert!(bytes.ends_with(kept.wire()));
+    assert_eq!(scanned(&bytes).0.len(), 2, "the room, and one record");
+}
+
+#[test]
 fn a_journal_opens_like_a_saved_copy() {
     let cube = |text: &str| Frame::new(Kind(201), format!("\x04\0\0\0Cube{text}").as_bytes());
     let large = frame(140, 3 << 20);

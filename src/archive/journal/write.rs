@@ -162,10 +162,8 @@ impl JournalWriter {
     /// # Errors
     /// When writing fails. The file is as it was before then, and nothing is gathered any more.
     pub fn write_out(&mut self) -> Result<(), ArchiveError> {
-        let written = self.try_write();
-        let gathered = std::mem::take(&mut self.gathered);
-        self.heads.clear();
-        self.records.clear();
+        let (written, gathered) = (self.try_write(), self.gathered);
+        self.forget();
         match written {
             Ok(()) => {
                 self.written += gathered;
@@ -177,6 +175,13 @@ impl JournalWriter {
                 Err(ArchiveError::Write(error))
             }
         }
+    }
+
+    /// Forgets what is gathered.
+    pub fn forget(&mut self) {
+        self.gathered = 0;
+        self.heads.clear();
+        self.records.clear();
     }
 
     fn try_write(&mut self) -> io::Result<()> {
