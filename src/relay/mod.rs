@@ -3,10 +3,10 @@
 //!
 //! - `log.rs`, `Log`: a room is an append-only log that members read with cursors; no queues. Its
 //!   commands are `block.rs`, `Block`s: what one sender sent together.
-//! - `pen.rs`, `Pen`: writes a room's journal, which is ahead of what members see; `keeper.rs`: who sees to it
-//!   that all is written, and comes to the disk. `cold.rs`, `Cold`: reads from it what is not in memory any more. `shelf.rs`, `Shelf`: the folder of the rooms'
-//!   files; `restore.rs`: a room brought back from one; `library.rs`: what ties these together;
-//!   `disk.rs`: how the disk does.
+//! - `pen.rs`, `Pen`: writes a room's journal, which is ahead of what members see; `keeper.rs`: sees to it
+//!   that all is written, and comes to the disk. `cold.rs`, `Cold`: reads from it what is not in memory any
+//!   more. `shelf.rs`, `Shelf`: the folder of the rooms' files; `restore.rs`: a room brought back from one;
+//!   `library.rs`: what ties these together; `disk.rs`: how the disk does.
 //! - `hub.rs`, `Hub`: the rules. Plain synchronous methods behind one lock, no I/O. `state.rs` and
 //!   `room.rs`: what they are about.
 //! - `bulletin.rs`, `Bulletin`: changed attributes and who is gone, gathered, one list for all.
