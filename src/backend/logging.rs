@@ -154,7 +154,12 @@ fn usual_filter() -> Targets {
 
 /// What is logged where the user wants `directives`: of what they do not speak of, warnings.
 fn filter(directives: &str) -> Result<Targets, ParseError> {
-    let filter: Targets = directives.parse()?;
+    let wanted = directives.split(',').map(str::trim);
+    let wanted: Vec<_> = wanted.filter(|wanted| !wanted.is_empty()).collect();
+    if wanted.is_empty() {
+        return Ok(usual_filter());
+    }
+    let filter: Targets = wanted.join(",").parse()?;
     Ok(match filter.default_level() {
         Some(_) => filter,
         None => filter.with_default(LevelFilter::WARN),
@@ -254,6 +259,8 @@ mod tests {
         for (wanted, ours, others) in [
             ("mixdesk=debug", Level::DEBUG, Level::WARN),
             ("mixdesk=error", Level::ERROR, Level::WARN),
+            ("mixdesk=debug, ", Level::DEBUG, Level::WARN),
+            ("", Level::INFO, Level::WARN),
             ("info,mixdesk::relay=trace", Level::INFO, Level::INFO),
             ("debug", Level::DEBUG, Level::DEBUG),
         ] {

@@ -38,7 +38,10 @@ pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>) {
         // Under steady load others of this thread get their turn.
         consume_budget().await;
         let written = match pen.write_at_once(&log) {
-            AtOnce::Nothing | AtOnce::Busy => {
+            nothing @ (AtOnce::Nothing | AtOnce::Busy) => {
+                if nothing == AtOnce::Nothing {
+                    failures = 0;
+                }
                 tokio::select! {
                     () = log.work_to_do() => {}
                     () = syncing.due() => {}
@@ -46,7 +49,8 @@ pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>) {
                 continue;
             }
             AtOnce::Written(_) => Ok(Goes::On),
-            AtOnce::Failed => Err(Unwritten),
+            // What a room leaves behind is never written at once.
+            AtOnce::Failed => Err(Unwritten { ended: false }),
             AtOnce::Slow => {
                 let (pen, log) = (Arc::clone(&pen), Arc::clone(&log));
                 match spawn_blocking(move || pen.write_on(&log)).await {
@@ -61,9 +65,9 @@ pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>) {
         match written {
             Ok(Goes::NoFurther) => return,
             Ok(Goes::On) => failures = 0,
-            Err(Unwritten) => {
+            Err(Unwritten { ended }) => {
                 failures += 1;
-                if failures > LAST_TRIES && log.has_ended() {
+                if failures > LAST_TRIES && ended {
                     let _done = spawn_blocking(move || pen.give_up(&log)).await;
                     return;
                 }

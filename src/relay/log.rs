@@ -551,11 +551,6 @@ impl Log {
         })
     }
 
-    /// Whether the room has ended.
-    pub(super) fn has_ended(&self) -> bool {
-        self.inner.lock().notes.ended.is_some()
-    }
-
     /// There is a file now.
     pub(super) fn has_file(&self, file: Arc<ColdFile>, bytes: u64) {
         self.inner.lock().file = Some(Stored {

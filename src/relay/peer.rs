@@ -26,8 +26,11 @@ use super::pace::MessagePace;
 use crate::net::{FrameReader, Line, Pulse, ReadError, WriteError, write_frames};
 use crate::protocol::{ClientMessage, Frame, FrameError, RelayMessage, Run};
 
-/// Bytes that one peer's commands are taken in of, before others get their turn.
+/// Bytes of one peer that are taken in before others get their turn, …
 const TURN_BYTES: usize = 256 << 10;
+/// … and of which each piece counts as so many at least. With fewer pieces than tokio lets a task take in one
+/// go, what else the peer's task has to do is never left out.
+const PIECE_BYTES: usize = TURN_BYTES / 64;
 
 /// What everybody is told when the relay ends.
 pub(super) const CLOSING: &str = "The server is closing.";
@@ -177,7 +180,7 @@ pub(super) async fn run<R, W>(
         ));
         let end = {
             let mut reading = pin!(read_loop(&mut reader, &hub, &outbox, &card, quiet));
-            // Others wait for what is read; the rest has its turn as soon as there is nothing to read.
+            // Others wait for what is read. The rest has its turn whenever the reading ends its own.
             let end = tokio::select! {
                 biased;
                 end = &mut reading => end,
@@ -253,10 +256,14 @@ async fn read_loop<R: AsyncRead + Unpin>(
     let mut taken = 0;
     let mut pace = MessagePace::new(limits.control_messages_a_second, Instant::now());
     loop {
+        if taken >= TURN_BYTES {
+            taken = 0;
+            yield_now().await;
+        }
         if let Some(commands) = reader.arrived_commands() {
             let bytes = commands.wire().len();
             count_in(card, bytes, quiet);
-            taken += bytes;
+            taken += bytes.max(PIECE_BYTES);
             let Some(log) = &log else {
                 let dropped = || hub.dropped(card.id, commands.frames());
                 card.span.in_scope(dropped);
@@ -266,15 +273,12 @@ async fn read_loop<R: AsyncRead + Unpin>(
                 return End::Full(full_words(full));
             }
             log.caught_up().await;
-            if taken >= TURN_BYTES {
-                taken = 0;
-                yield_now().await;
-            }
             continue;
         }
         match reader.arrived() {
             Ok(Some(frame)) => {
                 count_in(card, frame.wire_len(), quiet);
+                taken += frame.wire_len().max(PIECE_BYTES);
                 if let Some(late) = pace.count(frame.kind(), Instant::now()) {
                     if late.first {
                         let words = too_fast(limits.control_messages_a_second);
@@ -290,7 +294,7 @@ async fn read_loop<R: AsyncRead + Unpin>(
             }
             Err(error) => return ReadError::from(error).into(),
             Ok(None) => match reader.fill().await {
-                Ok(true) => {}
+                Ok(true) => taken += PIECE_BYTES,
                 Ok(false) => return End::Closed,
                 Err(error) => return error.into(),
             },
@@ -388,6 +392,66 @@ async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
             biased;
             () = outbox.changed() => {}
             _ = news.changed() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll, ready};
+    use std::time::Duration;
+
+    use tokio::io::ReadBuf;
+    use tokio::task::coop::consume_budget;
+
+    use super::*;
+    use crate::protocol::Kind;
+    use crate::relay::{Guests, Limits};
+
+    /// Says one small thing after the other, without end and without a pause.
+    struct Endless(Frame);
+
+    impl AsyncRead for Endless {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            into: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            // As a socket does.
+            ready!(pin!(consume_budget()).poll(context));
+            into.put_slice(self.0.wire());
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn who_talks_without_end_can_be_removed() {
+        for kind in [Kind(140), Kind::LIST_CLIENTS] {
+            let hub = Arc::new(Hub::new(Limits::default(), Guests::default(), None));
+            let address = SocketAddr::from(([192, 0, 2, 1], 50_000));
+            let admission = hub.connect(address, false).unwrap();
+            assert_eq!(hub.end(|_| true, "Please go."), 1);
+            let card = Arc::clone(&admission.card);
+            let (ours, theirs) = tokio::io::duplex(1 << 20);
+            let frame = Frame::new(kind, b"");
+            let one_turn = frame.wire_len() * (TURN_BYTES / PIECE_BYTES);
+            let running = run(
+                Endless(frame),
+                theirs,
+                None,
+                address,
+                admission,
+                Arc::clone(&hub),
+                CancellationToken::new(),
+            );
+            // What is said without end is not waited for longer than that.
+            let patience = 2 * DRAIN + Duration::from_secs(5);
+            timeout(patience, running).await.expect("it is removed");
+            assert_eq!(hub.peers(), 0);
+            let taken = card.flowed().0;
+            assert!(taken <= one_turn as u64, "{taken} bytes, more than a turn");
+            drop(ours);
         }
     }
 }

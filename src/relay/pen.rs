@@ -71,8 +71,11 @@ pub(super) enum Goes {
 }
 
 /// The file was not to be written. People hear of it.
-#[derive(Debug)]
-pub(super) struct Unwritten;
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unwritten {
+    /// Of a room that had ended by then.
+    pub(super) ended: bool,
+}
 
 impl Pen {
     pub(super) fn new(
@@ -168,7 +171,9 @@ impl Pen {
             tracing::error!(parent: None, room, "the room is not written down: {error}");
             self.tell.notify_one();
         }
-        Err(Unwritten)
+        Err(Unwritten {
+            ended: work.notes.ended.is_some(),
+        })
     }
 
     /// Gives where the blocks start in the file, and where that ends now.
@@ -239,9 +244,9 @@ impl Pen {
 impl Scribe for Pen {
     fn write_down(&self, log: &Log) -> bool {
         match self.write_at_once(log) {
-            // Somebody may have brought more while this was written, and have found the pen in use.
-            AtOnce::Written(ToSync::Known) => log.work().is_none(),
-            AtOnce::Nothing => true,
+            // More may have come meanwhile, and whoever was to write it may have found the pen in use. So
+            // this looks again now that it is free.
+            AtOnce::Written(ToSync::Known) | AtOnce::Nothing => log.work().is_none(),
             AtOnce::Written(ToSync::New) | AtOnce::Busy | AtOnce::Slow | AtOnce::Failed => false,
         }
     }
@@ -420,11 +425,14 @@ mod tests {
         let aside = scene.folder.path().join("aside");
         std::fs::rename(&folder, &aside).unwrap();
         scene.edit(EDIT_BYTES);
-        assert!(pen.write_on(log).is_err());
+        assert_eq!(pen.write_on(log), Err(Unwritten { ended: false }));
         assert!(log.trouble().is_some());
+        log.end(Fate::Recent);
+        assert_eq!(pen.write_on(log), Err(Unwritten { ended: true }));
         std::fs::rename(&aside, &folder).unwrap();
-        assert_eq!(pen.write_on(log).unwrap(), Goes::On);
+        assert_eq!(pen.write_on(log), Ok(Goes::NoFurther));
         assert_eq!(log.trouble(), None);
         assert!(log.work().is_none());
+        assert_eq!(pen.shelf.recent().len(), 1);
     }
 }
