@@ -60,12 +60,18 @@ impl Maker {
     /// This program, at this time.
     #[must_use]
     pub fn this_program(now: SystemTime) -> Self {
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             program: concat!("Mixdesk ", env!("CARGO_PKG_VERSION")).to_owned(),
-            made_millis: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            made_millis: unix_millis(now),
         }
     }
+}
+
+/// Unix time in milliseconds, as files hold it: 0 for what was before 1970.
+#[must_use]
+pub fn unix_millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How a file ends.

@@ -32,7 +32,7 @@ mod record;
 mod hostile_tests;
 
 pub use create::{Writer, create};
-pub use entry::{Ending, Entry, Format, Maker, Origin};
+pub use entry::{Ending, Entry, Format, Maker, Origin, unix_millis};
 pub use error::ArchiveError;
 pub use history::{Command, History};
 pub use mixdesk::{Heading, MixdeskReader, MixdeskWriter, SENDER_BYTES};

@@ -1,5 +1,7 @@
 //! How the disk does, as all keepers of a relay see it together.
 
+use std::fs::File;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -22,7 +24,7 @@ pub(super) struct Disk {
 
 /// A file is being brought to the disk until this is dropped.
 #[derive(Debug)]
-pub(super) struct Syncing<'a>(&'a Disk);
+struct Syncing<'a>(&'a Disk);
 
 impl Disk {
     /// Whether a small write is likely to be done at once.
@@ -44,7 +46,13 @@ impl Disk {
         }
     }
 
-    pub(super) fn syncing(&self) -> Syncing<'_> {
+    /// Brings a file to the disk. Blocks.
+    pub(super) fn sync(&self, file: &File) -> io::Result<()> {
+        let _syncing = self.syncing();
+        file.sync_data()
+    }
+
+    fn syncing(&self) -> Syncing<'_> {
         self.syncs.fetch_add(1, Ordering::Relaxed);
         Syncing(self)
     }

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -25,8 +25,7 @@ use super::account::{Bill, Budget};
 use super::block::{self, Block};
 use super::card::Card;
 use super::cold::ColdFile;
-use super::pen::unix_millis;
-use crate::archive::{Command, History};
+use crate::archive::{Command, History, unix_millis};
 use crate::protocol::{Attributes, Run};
 
 /// Blocks that one read looks at, given or not, so that the lock is held for microseconds.
@@ -313,7 +312,7 @@ impl Log {
             if bytes > 0 {
                 sender.account.take(bytes)?;
             }
-            let arrived_millis = unix_millis();
+            let arrived_millis = unix_millis(SystemTime::now());
             let newest = inner.blocks.back().map(|newest| newest.at);
             for (kept, run) in parts {
                 let first = inner.next;
@@ -533,10 +532,7 @@ impl Log {
         let inner = self.inner.lock();
         let mut bytes = 0;
         let blocks: Vec<_> = inner
-            .blocks
-            .iter()
-            .skip(block::from(&inner.blocks, inner.stored))
-            .filter(|block| block.kept)
+            .unstored()
             .take_while(|block| {
                 let fits = bytes < WORK_BYTES;
                 bytes += block.run.wire().len();
@@ -544,11 +540,16 @@ impl Log {
             })
             .cloned()
             .collect();
-        let noted = inner.notes.number != inner.notes_taken;
-        (noted || !blocks.is_empty()).then(|| Work {
+        (inner.has_notes() || !blocks.is_empty()).then(|| Work {
             notes: inner.notes.clone(),
             blocks,
         })
+    }
+
+    /// Whether there is something to be written down.
+    pub(super) fn has_work(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.has_notes() || inner.unstored().next().is_some()
     }
 
     /// There is a file now.
@@ -700,15 +701,23 @@ impl Inner {
         self.notes.number += 1;
     }
 
+    /// What is to stand in the file, and does not yet.
+    fn unstored(&self) -> impl Iterator<Item = &Block> {
+        let unstored = block::from(&self.blocks, self.stored);
+        let unstored = self.blocks.range(unstored..);
+        unstored.filter(|block| block.kept)
+    }
+
+    /// Whether something was noted that does not stand in the file yet.
+    fn has_notes(&self) -> bool {
+        self.notes.number != self.notes_taken
+    }
+
     /// Shows members what they may see. Whether that is more than before.
     fn publish(&mut self) -> bool {
         let waits = match self.mode {
             Mode::Memory | Mode::Failing => None,
-            Mode::Journal => self
-                .blocks
-                .iter()
-                .skip(block::from(&self.blocks, self.stored))
-                .find(|block| block.kept),
+            Mode::Journal => self.unstored().next(),
         };
         let published = waits.map_or(self.next, |block| block.first);
         let is_more = published > self.published;

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -14,7 +14,7 @@ use super::cold::ColdFile;
 use super::log::{Fate, Log, Scribe, Work};
 use super::shelf::Shelf;
 use crate::archive::journal::{JournalWriter, Note, Sender};
-use crate::archive::{ArchiveError, Heading};
+use crate::archive::{ArchiveError, Heading, unix_millis};
 
 /// Work up to this size is written where the task runs, on a disk that is quick.
 const AT_ONCE_BYTES: usize = 16 << 10;
@@ -124,7 +124,7 @@ impl Pen {
             return Ok(Goes::NoFurther);
         }
         self.write(&mut open, log, &work)?;
-        if work.notes.ended.is_some() && log.work().is_none() {
+        if work.notes.ended.is_some() && !log.has_work() {
             self.retire(&mut open, log);
             return Ok(Goes::NoFurther);
         }
@@ -233,8 +233,7 @@ impl Pen {
             let file = writer.into_file();
             self.shelf.retire(&path);
             // Last, as it may take long and the program may be waiting to end.
-            let _syncing = self.shelf.disk.syncing();
-            if let Err(error) = file.sync_data() {
+            if let Err(error) = self.shelf.disk.sync(&file) {
                 tracing::warn!("a room's file may not be on the disk yet: {error}");
             }
         }
@@ -246,7 +245,7 @@ impl Scribe for Pen {
         match self.write_at_once(log) {
             // More may have come meanwhile, and whoever was to write it may have found the pen in use. So
             // this looks again now that it is free.
-            AtOnce::Written(ToSync::Known) | AtOnce::Nothing => log.work().is_none(),
+            AtOnce::Written(ToSync::Known) | AtOnce::Nothing => !log.has_work(),
             AtOnce::Written(ToSync::New) | AtOnce::Busy | AtOnce::Slow | AtOnce::Failed => false,
         }
     }
@@ -263,8 +262,7 @@ pub(super) struct ToDisk {
 impl ToDisk {
     /// Blocks.
     pub(super) fn bring(self) {
-        let _syncing = self.shelf.disk.syncing();
-        if let Err(error) = self.file.sync_data() {
+        if let Err(error) = self.shelf.disk.sync(&self.file) {
             let room = self.room;
             tracing::error!(room, "the disk did not take what was written: {error}");
         }
@@ -279,7 +277,7 @@ fn gather(writer: &mut JournalWriter, work: &Work) -> Result<Vec<u64>, ArchiveEr
     if !work.notes.attributes.is_empty() {
         writer.add(Note::Attributes {
             attributes: &work.notes.attributes.to_string(),
-            at_millis: unix_millis(),
+            at_millis: unix_millis(SystemTime::now()),
         })?;
     }
     let mut places = Vec::with_capacity(work.blocks.len());
@@ -299,61 +297,42 @@ fn gather(writer: &mut JournalWriter, work: &Work) -> Result<Vec<u64>, ArchiveEr
     Ok(places)
 }
 
-/// Unix time.
-pub(super) fn unix_millis() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::Maker;
-    use crate::protocol::{Attributes, Frame, Kind, Run};
+    use crate::protocol::{Frame, Kind, Run};
+    use crate::relay::PeerId;
     use crate::relay::account::Account;
     use crate::relay::card::Card;
     use crate::relay::limits::Limits;
-    use crate::relay::{Keeping, PeerId};
+    use crate::relay::shelf::tests::{heading, keeping};
 
     const EDIT_BYTES: usize = 100;
 
     /// A room with a pen and no keeper.
     struct Scene {
         log: Log,
-        pen: Arc<Pen>,
+        pen: Pen,
         folder: tempfile::TempDir,
     }
 
     impl Scene {
-        /// `is_asked`: who brings commands writes them.
-        fn new(is_asked: bool) -> Self {
+        fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let shelf = Shelf::open(&Keeping {
-                folder: folder.path().join("rooms"),
-                recent_for: std::time::Duration::from_secs(86_400),
-                recent_bytes: 1 << 20,
-            });
-            let heading = Heading {
-                room: "Room".to_owned(),
-                attributes: Attributes::default(),
-                maker: Maker {
-                    program: "Test".to_owned(),
-                    made_millis: 1,
-                },
-            };
-            let pen = Arc::new(Pen::new(
-                Arc::new(shelf.unwrap()),
-                heading,
-                None,
-                Arc::default(),
-            ));
-            let log = Log::journaled(Limits::default().keep());
-            if is_asked {
-                log.is_written_by(pen.clone());
+            let shelf = Arc::new(Shelf::open(&keeping(folder.path())).unwrap());
+            Self {
+                log: Log::journaled(Limits::default().keep()),
+                pen: Pen::new(shelf, heading("Room"), None, Arc::default()),
+                folder,
             }
-            Self { log, pen, folder }
+        }
+
+        /// One whose file is there, with an edit.
+        fn begun() -> Self {
+            let scene = Self::new();
+            scene.edit(EDIT_BYTES);
+            assert_eq!(scene.pen.write_on(&scene.log), Ok(Goes::On));
+            scene
         }
 
         fn edit(&self, bytes: usize) {
@@ -367,13 +346,13 @@ mod tests {
 
     #[test]
     fn little_is_written_at_once_and_the_keeper_hears_when_it_is_to_be_synced() {
-        let scene = Scene::new(false);
+        let scene = Scene::new();
         let Scene { log, pen, .. } = &scene;
         assert_eq!(pen.write_at_once(log), AtOnce::Nothing);
         scene.edit(EDIT_BYTES);
         assert_eq!(pen.write_at_once(log), AtOnce::Slow, "there is no file yet");
         assert_eq!(pen.write_on(log).unwrap(), Goes::On);
-        assert!(log.work().is_none());
+        assert!(!log.has_work());
         scene.edit(EDIT_BYTES);
         assert_eq!(pen.write_at_once(log), AtOnce::Written(ToSync::Known));
         pen.to_sync().unwrap().bring();
@@ -389,26 +368,22 @@ mod tests {
 
     #[test]
     fn a_pen_that_is_in_use_is_not_waited_for() {
-        let scene = Scene::new(true);
+        let scene = Scene::begun();
         let Scene { log, pen, .. } = &scene;
-        scene.edit(EDIT_BYTES);
-        pen.write_on(log).unwrap();
         let writing = pen.open.lock();
         assert_eq!(pen.write_at_once(log), AtOnce::Busy);
         assert!(pen.to_sync().is_none());
         scene.edit(EDIT_BYTES);
-        assert!(log.work().is_some(), "it waits for whoever writes");
+        assert!(log.has_work(), "it waits for whoever writes");
         drop(writing);
         assert!(pen.write_down(log));
-        assert!(log.work().is_none());
+        assert!(!log.has_work());
     }
 
     #[test]
     fn the_end_of_a_room_is_for_a_thread_that_may_wait() {
-        let scene = Scene::new(true);
+        let scene = Scene::begun();
         let Scene { log, pen, .. } = &scene;
-        scene.edit(EDIT_BYTES);
-        pen.write_on(log).unwrap();
         log.end(Fate::Recent);
         assert_eq!(pen.write_at_once(log), AtOnce::Slow);
         assert_eq!(pen.write_on(log).unwrap(), Goes::NoFurther);
@@ -419,7 +394,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_folder_that_cannot_be_written_is_told_once_until_it_can() {
-        let scene = Scene::new(false);
+        let scene = Scene::new();
         let Scene { log, pen, .. } = &scene;
         let folder = scene.folder.path().join("rooms");
         let aside = scene.folder.path().join("aside");
@@ -432,7 +407,7 @@ mod tests {
         std::fs::rename(&aside, &folder).unwrap();
         assert_eq!(pen.write_on(log), Ok(Goes::NoFurther));
         assert_eq!(log.trouble(), None);
-        assert!(log.work().is_none());
+        assert!(!log.has_work());
         assert_eq!(pen.shelf.recent().len(), 1);
     }
 }

@@ -7,14 +7,14 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 
 use super::disk::Disk;
 use super::pen::Open;
 use crate::archive::journal::{JournalWriter, peek};
-use crate::archive::{ArchiveError, Heading};
+use crate::archive::{ArchiveError, Heading, unix_millis};
 
 /// What a room's file is called at the end.
 const EXTENSION: &str = "mixdesk";
@@ -334,20 +334,16 @@ fn file_name(room: &str, now: SystemTime) -> String {
         .take(NAME_CHARS)
         .collect();
     let name = name.trim_matches([' ', '.']);
-    let millis = now
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis();
-    format!("{name}-{millis}")
+    format!("{name}-{}", unix_millis(now))
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::archive::Maker;
     use crate::protocol::Attributes;
 
-    fn keeping(folder: &Path) -> Keeping {
+    pub(in crate::relay) fn keeping(folder: &Path) -> Keeping {
         Keeping {
             folder: folder.join("rooms"),
             recent_for: Duration::from_secs(86_400),
@@ -355,7 +351,7 @@ mod tests {
         }
     }
 
-    fn heading(room: &str) -> Heading {
+    pub(in crate::relay) fn heading(room: &str) -> Heading {
         Heading {
             room: room.to_owned(),
             attributes: Attributes::default(),
