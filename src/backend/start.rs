@@ -1,7 +1,6 @@
 //! Starting the backend, and ending it.
 
 use std::io;
-use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use super::signals::quit_signal;
 use super::surroundings::Surroundings;
 use super::view::{Level, View};
 use crate::net::raise_open_files;
-use crate::relay::Guests;
+use crate::relay::{Guests, lane_threads};
 
 /// How long the end may take: a relay drains in at most two seconds.
 const END_PATIENCE: Duration = Duration::from_secs(4);
@@ -90,17 +89,14 @@ impl Folders {
     }
 }
 
-/// A runtime for a relay and a session. It takes half of the processor's cores: Blender runs beside it, and
-/// one core alone passes on gigabytes a second. On few cores a second thread only costs time: a small edit
-/// to eight people takes a third longer.
+/// A runtime for a relay's [calm](lane_threads) connections, and for a session.
 ///
 /// # Errors
 /// When the system gives no threads.
 pub fn runtime() -> io::Result<Runtime> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     tokio::runtime::Builder::new_multi_thread()
         .thread_name("mixdesk-runtime")
-        .worker_threads((cores / 2).max(1))
+        .worker_threads(lane_threads())
         .enable_all()
         .build()
 }

@@ -1,29 +1,55 @@
-//! The writing half of a connection, held by several.
+//! A connection, held by several.
 
 use std::io::{self, IoSlice};
+use std::mem;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use parking_lot::{Mutex, RwLock};
 use socket2::SockRef;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::pulse::Pulse;
 
-/// The writing half of a connection. One holder waits until it takes something; others may write what
-/// it takes at once ([`try_write`](Self::try_write)), as long as all agree on whose turn it is.
+/// A connection. One holder waits until something comes or it takes something; others may write what it takes
+/// at once ([`try_write`](Self::try_write)), as long as all agree on whose turn it is.
 #[derive(Clone, Debug)]
-pub struct Line(Arc<OwnedWriteHalf>);
+pub struct Line(Arc<Halves>);
+
+/// Locked for no longer than a system call that does not wait.
+#[derive(Debug)]
+struct Halves {
+    reading: Mutex<OwnedReadHalf>,
+    writing: RwLock<OwnedWriteHalf>,
+    carried: AtomicU64,
+}
 
 impl Line {
-    /// Takes the writing half.
+    /// Takes a connection.
     #[must_use]
-    pub fn new(half: OwnedWriteHalf) -> Self {
-        Self(Arc::new(half))
+    pub fn new(stream: TcpStream) -> Self {
+        let (reading, writing) = stream.into_split();
+        Self(Arc::new(Halves {
+            reading: Mutex::new(reading),
+            writing: RwLock::new(writing),
+            carried: AtomicU64::new(0),
+        }))
+    }
+
+    /// How many bytes came and went.
+    #[must_use]
+    pub fn carried(&self) -> u64 {
+        self.0.carried.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, bytes: usize) {
+        self.0.carried.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Writes what the connection takes at once, and says how much that was.
@@ -31,11 +57,24 @@ impl Line {
     /// # Errors
     /// `WouldBlock` when it takes nothing now, others when it is broken.
     pub fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.stream().try_write_vectored(slices)
+        let written = self.0.writing.read().try_write_vectored(slices)?;
+        self.count(written);
+        Ok(written)
     }
 
-    fn stream(&self) -> &TcpStream {
-        (*self.0).as_ref()
+    /// From now on the runtime that this is called in hears first when something comes, or can go. Who waits
+    /// already has to ask again.
+    ///
+    /// # Errors
+    /// When the system has no handle left for it, or the connection is gone. All is then as it was.
+    pub fn move_here(&self) -> io::Result<()> {
+        let same = SockRef::from((*self.0.writing.read()).as_ref()).try_clone()?;
+        same.set_nonblocking(true)?;
+        let (reading, writing) = TcpStream::from_std(same.into())?.into_split();
+        *self.0.reading.lock() = reading;
+        // What is dropped as usual ends the connection's one direction.
+        mem::replace(&mut *self.0.writing.write(), writing).forget();
+        Ok(())
     }
 
     fn poll(
@@ -43,13 +82,31 @@ impl Line {
         context: &mut Context<'_>,
         write: impl Fn(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
+        let half = self.0.writing.read();
+        let stream: &TcpStream = (*half).as_ref();
         loop {
-            ready!(self.stream().poll_write_ready(context))?;
-            match write(self.stream()) {
+            ready!(stream.poll_write_ready(context))?;
+            match write(stream) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
+                written => {
+                    self.count(*written.as_ref().unwrap_or(&0));
+                    return Poll::Ready(written);
+                }
             }
         }
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        ready!(Pin::new(&mut *self.0.reading.lock()).poll_read(context, into))?;
+        self.count(into.filled().len() - before);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -79,13 +136,14 @@ impl AsyncWrite for Line {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(SockRef::from(self.stream()).shutdown(Shutdown::Write))
+        let half = self.0.writing.read();
+        Poll::Ready(SockRef::from((*half).as_ref()).shutdown(Shutdown::Write))
     }
 }
 
 impl Pulse for Line {
     fn is_dead(&self, patience: Duration) -> bool {
-        self.0.is_dead(patience)
+        self.0.writing.read().is_dead(patience)
     }
 }
 
@@ -100,8 +158,7 @@ mod tests {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (theirs, ours) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let (mut theirs, (_reader, writer)) = (theirs.unwrap(), ours.unwrap().0.into_split());
-        let mut line = Line::new(writer);
+        let (mut theirs, mut line) = (theirs.unwrap(), Line::new(ours.unwrap().0));
         line.write_all(b"a").await.unwrap();
         let bytes = vec![7; 1 << 16];
         let mut written = 1;

@@ -13,13 +13,24 @@ const SLOW: Duration = Duration::from_millis(20);
 const SLOW_FOR: Duration = Duration::from_secs(1);
 /// … and for so many times what it took: the next write may take that long as well.
 const SLOW_TIMES: u32 = 10;
+/// Where a write was slow while a file was being brought to the disk, those that come at such a time are left to
+/// other threads for so long. On most disks they need not wait for that.
+const SLOW_IN_SYNC_FOR: Duration = Duration::from_secs(60);
 
 /// How the disk does. A small write that waits for it on a thread of the runtime would hold up all rooms.
 #[derive(Debug, Default)]
 pub(super) struct Disk {
-    slow_until: Mutex<Option<Instant>>,
-    /// Files that are being brought to the disk: writes to others wait for that as well.
+    slow: Mutex<Slow>,
+    /// Files that are being brought to the disk.
     syncs: AtomicUsize,
+}
+
+/// Until when the disk counts as slow.
+#[derive(Debug, Default)]
+struct Slow {
+    until: Option<Instant>,
+    /// While files are being brought to it.
+    in_sync_until: Option<Instant>,
 }
 
 /// A file is being brought to the disk until this is dropped.
@@ -29,21 +40,30 @@ struct Syncing<'a>(&'a Disk);
 impl Disk {
     /// Whether a small write is likely to be done at once.
     pub(super) fn is_quick(&self, now: Instant) -> bool {
-        self.syncs.load(Ordering::Relaxed) == 0
-            && self.slow_until.lock().is_none_or(|until| until <= now)
+        let slow = self.slow.lock();
+        let is_over = |until: Option<Instant>| until.is_none_or(|until| until <= now);
+        is_over(slow.until) && (!self.is_syncing() || is_over(slow.in_sync_until))
     }
 
-    /// A write took so long.
-    pub(super) fn took(&self, time: Duration, now: Instant) {
+    /// A write took so long. `in_sync`: a file was [being brought](Self::is_syncing) to the disk when it began.
+    pub(super) fn took(&self, time: Duration, in_sync: bool, now: Instant) {
         if time <= SLOW {
             return;
         }
         let until = now + SLOW_FOR.max(time.saturating_mul(SLOW_TIMES));
-        let mut slow_until = self.slow_until.lock();
-        *slow_until = slow_until.max(Some(until));
+        let mut slow = self.slow.lock();
+        slow.until = slow.until.max(Some(until));
+        if in_sync || self.is_syncing() {
+            slow.in_sync_until = Some(now + SLOW_IN_SYNC_FOR);
+        }
         if time > SLOW_FOR {
             tracing::warn!("the disk took {:.1} s for a write", time.as_secs_f32());
         }
+    }
+
+    /// Whether any file is being brought to the disk.
+    pub(super) fn is_syncing(&self) -> bool {
+        self.syncs.load(Ordering::Relaxed) > 0
     }
 
     /// Brings a file to the disk. Blocks.
@@ -71,21 +91,27 @@ mod tests {
     #[test]
     fn one_slow_write_is_enough_for_all() {
         let (disk, now) = (Disk::default(), Instant::now());
-        disk.took(SLOW, now);
+        disk.took(SLOW, false, now);
         assert!(disk.is_quick(now));
-        disk.took(Duration::from_secs(5), now);
-        disk.took(Duration::from_millis(30), now);
+        disk.took(Duration::from_secs(5), false, now);
+        disk.took(Duration::from_millis(30), false, now);
         assert!(!disk.is_quick(now + Duration::from_secs(49)));
         assert!(disk.is_quick(now + Duration::from_secs(50)));
     }
 
     #[test]
-    fn no_disk_is_quick_that_is_being_synced() {
+    fn a_disk_that_was_slow_while_it_was_synced_is_not_tried_then() {
         let (disk, now) = (Disk::default(), Instant::now());
         let (one, other) = (disk.syncing(), disk.syncing());
         drop(one);
-        assert!(!disk.is_quick(now));
+        assert!(disk.is_quick(now), "most are");
         drop(other);
-        assert!(disk.is_quick(now));
+        // The end of that is what the write waited for.
+        disk.took(2 * SLOW, true, now);
+        let soon = now + SLOW_FOR;
+        assert!(disk.is_quick(soon));
+        let _again = disk.syncing();
+        assert!(!disk.is_quick(soon));
+        assert!(disk.is_quick(now + SLOW_IN_SYNC_FOR));
     }
 }

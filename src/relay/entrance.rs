@@ -60,8 +60,8 @@ struct Admitted {
     _stay: Stay,
 }
 
-/// Serves a connection that was accepted, to its end. `line`: the writing half, where it may be written
-/// to without its task. `span`: what is logged of it is logged in there.
+/// Serves a connection that was accepted, to its end. `line`: the connection, where it may be written to
+/// without its task. `span`: what is logged of it is logged in there.
 pub(super) async fn serve<R, W>(
     mut reader: R,
     mut writer: W,

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::account::Budget;
 use super::hub::Hub;
 use super::keeper::keep;
+use super::lanes::Lanes;
 use super::log::{Keep, Log};
 use super::pen::{Open, Pen};
 use super::restore::{Found, restore};
@@ -24,6 +25,7 @@ pub(super) struct Library {
     pub(super) shelf: Arc<Shelf>,
     /// Those who write. They end when their rooms do.
     pub(super) keepers: TaskTracker,
+    lanes: Arc<Lanes>,
 }
 
 /// How far bringing rooms back is, in bytes of their files.
@@ -51,7 +53,7 @@ impl Library {
     ///
     /// # Errors
     /// When it cannot be used, in words.
-    pub(super) async fn open(keeping: Keeping) -> Result<Self, String> {
+    pub(super) async fn open(keeping: Keeping, lanes: Arc<Lanes>) -> Result<Self, String> {
         let folder = keeping.folder.display().to_string();
         let opening = spawn_blocking(move || {
             let shelf = Shelf::open(&keeping)?;
@@ -66,6 +68,7 @@ impl Library {
         Ok(Self {
             shelf: Arc::new(shelf),
             keepers: TaskTracker::new(),
+            lanes,
         })
     }
 
@@ -76,7 +79,6 @@ impl Library {
         progress: &watch::Sender<Progress>,
     ) -> Revived {
         let (library, hub, progress) = (self.clone(), Arc::clone(hub), progress.clone());
-        // `bring_back` starts tasks, which the threads for blocking work can do as well.
         let reviving = spawn_blocking(move || library.revive_living(&hub, &progress));
         reviving.await.unwrap_or_else(|error| Revived {
             trouble: Some(error.to_string()),
@@ -186,8 +188,7 @@ impl Library {
             .unwrap_or_else(|error| Err(error.to_string()))
     }
 
-    /// The log of a room that is made, with somebody who writes it down. Must run within a tokio
-    /// runtime.
+    /// The log of a room that is made, with somebody who writes it down.
     pub(super) fn begin(
         &self,
         room: &str,
@@ -223,6 +224,7 @@ impl Library {
         let (shelf, tell) = (Arc::clone(&self.shelf), Arc::clone(tell));
         let pen = Arc::new(Pen::new(shelf, heading, open, tell));
         log.is_written_by(pen.clone());
-        self.keepers.spawn(keep(Arc::clone(log), pen));
+        let keeping = keep(Arc::clone(log), Arc::clone(&pen));
+        self.lanes.spawn(&self.keepers, pen, keeping);
     }
 }

@@ -18,11 +18,13 @@
 //! - `gate.rs`, `Gate`: who may connect. `guests.rs`: what the host has decided about that,
 //!   `attempts.rs`: who could not. `door.rs`: all three behind a lock; `entrance.rs`: from an accepted
 //!   connection to a peer; `controls.rs`: what the host can do.
+//! - `lanes.rs`, `Lanes`: on which of two runtimes a connection and a keeper run: those with heavy traffic
+//!   apart from all others.
 //! - `slow.rs`: members who are too far behind for too long. `feel.rs`: peers that are gone without a word.
 //!   `pace.rs`: how often something may happen. `pending.rs`: how much may wait to be read.
 //!   `account.rs`: how much anybody may add to rooms.
 //!
-//! Lock order: hub or pen, then outbox or door, then log or bulletin. The hot path, a room command, takes
+//! Lock order: hub or pen, then outbox or door, then log, bulletin or line. The hot path, a room command, takes
 //! only the log's, the pen's if that is free, and then the outboxes of those who rest.
 
 mod account;
@@ -44,6 +46,7 @@ mod gate_tests;
 mod guests;
 mod hub;
 mod keeper;
+mod lanes;
 mod library;
 mod limits;
 mod log;
@@ -66,6 +69,7 @@ pub use controls::Person;
 pub use directory::{Directory, PeerFigures, RecentRooms, RoomFigures};
 pub use gate::{GuestError, Waiting};
 pub use guests::{Ban, Guests, Origin};
+pub use lanes::lane_threads;
 pub use library::Progress;
 pub use limits::Limits;
 pub use serve::{Bound, Relay, RelayError, bind};

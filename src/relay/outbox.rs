@@ -204,7 +204,7 @@ impl Member {
 /// What one peer still gets.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    /// Short and never held across an await. Under it only a log's lock is taken.
+    /// Short and never held across an await. Under it only a log's lock is taken, and a line's.
     state: Mutex<State>,
     /// Rings when something was put in, the member's place changed, or its room has something for it. One
     /// waiter, the peer's write loop, so a stored permit is enough.

@@ -28,7 +28,6 @@ impl Scene {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (theirs, ours) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let (_reader, writer) = ours.unwrap().0.into_split();
         let keep = Keep {
             bytes: 1 << 20,
             age: LONG,
@@ -47,7 +46,7 @@ impl Scene {
         outbox.enter(Member::making(PeerId(1), "Shot 12", Arc::clone(&log)));
         // Entering rings: the write loop looks once, and rests then.
         outbox.changed().await;
-        let line = Line::new(writer);
+        let line = Line::new(ours.unwrap().0);
         timeout(LONG, writable(&line)).await.unwrap();
         Self {
             log,

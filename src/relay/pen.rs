@@ -4,13 +4,14 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::cold::ColdFile;
+use super::lanes::Carrier;
 use super::log::{Fate, Log, Scribe, Work};
 use super::shelf::Shelf;
 use crate::archive::journal::{JournalWriter, Note, Sender};
@@ -31,6 +32,8 @@ pub(super) struct Pen {
     tell: Arc<Notify>,
     /// Something was written since the file was last brought to the disk.
     unsynced: AtomicBool,
+    /// Bytes of commands that were written.
+    written: AtomicU64,
 }
 
 /// A journal that is open.
@@ -90,6 +93,7 @@ impl Pen {
             shelf,
             tell,
             unsynced: AtomicBool::new(false),
+            written: AtomicU64::new(0),
         }
     }
 
@@ -143,16 +147,19 @@ impl Pen {
     /// Writes work down, shows it to the members, and sees to it that people hear how it went.
     fn write(&self, open: &mut Option<Open>, log: &Log, work: &Work) -> Result<ToSync, Unwritten> {
         let room = &self.heading.room;
-        let started = Instant::now();
+        let (started, in_sync) = (Instant::now(), self.shelf.disk.is_syncing());
         let written = self.try_write(open, log, work);
         // Much takes its time on any disk.
         if work.bytes() <= AT_ONCE_BYTES {
             let now = Instant::now();
-            self.shelf.disk.took(now.duration_since(started), now);
+            let took = now.duration_since(started);
+            self.shelf.disk.took(took, in_sync, now);
         }
         let error = match written {
             Ok((places, end)) => {
                 log.stored(work, &places, end);
+                self.written
+                    .fetch_add(work.bytes() as u64, Ordering::Relaxed);
                 if log.has_trouble_ended() {
                     tracing::info!(parent: None, room, "the room is written down again");
                     self.tell.notify_one();
@@ -237,6 +244,12 @@ impl Pen {
                 tracing::warn!("a room's file may not be on the disk yet: {error}");
             }
         }
+    }
+}
+
+impl Carrier for Arc<Pen> {
+    fn carried(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 }
 

@@ -16,6 +16,7 @@ use super::entrance;
 use super::feel;
 use super::guests::Guests;
 use super::hub::Hub;
+use super::lanes::Lanes;
 use super::library::{Library, Progress, Revived};
 use super::limits::{DRAIN, Limits, SWEEP_EVERY, TELL_EVERY};
 use super::shelf::Keeping;
@@ -78,7 +79,8 @@ impl Bound {
     /// before about who may connect.
     #[must_use]
     pub fn start(self, limits: Limits, guests: Guests) -> Relay {
-        self.run(Arc::new(Hub::new(limits, guests, None)), Revived::default())
+        let hub = Arc::new(Hub::new(limits, guests, None));
+        self.run(hub, Revived::default(), Lanes::here())
     }
 
     /// Brings the rooms back that were alive when the last relay there was killed, then starts. Who
@@ -94,11 +96,12 @@ impl Bound {
         keeping: Keeping,
         progress: &watch::Sender<Progress>,
     ) -> Relay {
-        match Library::open(keeping).await {
+        let lanes = Lanes::here();
+        match Library::open(keeping, Arc::clone(&lanes)).await {
             Ok(library) => {
                 let hub = Arc::new(Hub::new(limits, guests, Some(library.clone())));
                 let revived = library.revive_all(&hub, progress).await;
-                self.run(hub, revived)
+                self.run(hub, revived, lanes)
             }
             Err(why) => {
                 tracing::error!("rooms are not kept: {why}");
@@ -106,12 +109,13 @@ impl Bound {
                     trouble: Some(why),
                     ..Revived::default()
                 };
-                self.run(Arc::new(Hub::new(limits, guests, None)), revived)
+                let hub = Arc::new(Hub::new(limits, guests, None));
+                self.run(hub, revived, lanes)
             }
         }
     }
 
-    fn run(self, hub: Arc<Hub>, revived: Revived) -> Relay {
+    pub(super) fn run(self, hub: Arc<Hub>, revived: Revived, lanes: Arc<Lanes>) -> Relay {
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let address = self.address;
         tasks.spawn(tell(Arc::clone(&hub), shutdown.clone()));
@@ -123,6 +127,7 @@ impl Bound {
             accept(
                 self.listener,
                 Arc::clone(&hub),
+                lanes,
                 shutdown.clone(),
                 tasks.clone(),
             )
@@ -193,6 +198,7 @@ impl Drop for Relay {
 async fn accept(
     listener: TcpListener,
     hub: Arc<Hub>,
+    lanes: Arc<Lanes>,
     shutdown: CancellationToken,
     tasks: TaskTracker,
 ) {
@@ -218,12 +224,10 @@ async fn accept(
             span.in_scope(|| tracing::debug!("gone before it was served: {error}"));
             continue;
         }
-        let (reader, writer) = stream.into_split();
-        let writer = Line::new(writer);
-        let line = Some(writer.clone());
-        tasks.spawn(entrance::serve(
-            reader, writer, line, visit, hub, shutdown, span,
-        ));
+        let line = Line::new(stream);
+        let (reader, writer, to_rest) = (line.clone(), line.clone(), Some(line.clone()));
+        let serving = entrance::serve(reader, writer, to_rest, visit, hub, shutdown, span);
+        lanes.spawn(&tasks, line, serving);
     }
 }
 

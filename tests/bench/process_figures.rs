@@ -36,6 +36,23 @@ fn stat_field(pid: u32, field: usize) -> Option<u32> {
     rest.split_ascii_whitespace().nth(field)?.parse().ok()
 }
 
+/// Bytes that the system has still to write to its disks.
+fn unwritten() -> Result<u64, String> {
+    let path = "/proc/meminfo";
+    let told = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    let sum = ["Dirty:", "Writeback:"]
+        .iter()
+        .filter_map(|name| kilobytes(&told, name))
+        .sum::<u64>();
+    Ok(sum << 10)
+}
+
+/// A field of a file that has one a line.
+fn kilobytes(told: &str, name: &str) -> Option<u64> {
+    let line = told.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 impl Group {
     /// The group as it is now.
     pub(crate) fn of(leader: u32) -> Result<Self, String> {
@@ -58,9 +75,7 @@ impl Group {
             let path = format!("/proc/{pid}/status");
             let status = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
             let field = |name: &str| {
-                let line = status.lines().find_map(|line| line.strip_prefix(name));
-                let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-                let bytes: Option<u64> = kilobytes.map(|kilobytes: u64| kilobytes << 10);
+                let bytes = kilobytes(&status, name).map(|kilobytes| kilobytes << 10);
                 bytes.ok_or_else(|| format!("{path} has no {name}"))
             };
             sum.anonymous += field("RssAnon:")?;
@@ -85,17 +100,19 @@ impl Group {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
-    /// Waits until the group has nothing left to do: until it uses less than a hundredth of a core for
-    /// a while, or at most for some seconds, as there are relays that never rest.
+    /// Waits until the group has nothing left to do: until it uses less than a hundredth of a core for a
+    /// while, and what was written is on the disk, or at most for some seconds, as there are relays that
+    /// never rest.
     pub(crate) fn settle(&self) -> Result<(), String> {
         const LOOK: Duration = Duration::from_millis(200);
         const LONGEST: Duration = Duration::from_secs(15);
+        const UNWRITTEN: u64 = 16 << 20;
         let start = Instant::now();
         let mut before = self.cpu()?;
         while start.elapsed() < LONGEST {
             std::thread::sleep(LOOK);
             let now = self.cpu()?;
-            if now.saturating_sub(before) < LOOK / 100 {
+            if now.saturating_sub(before) < LOOK / 100 && unwritten()? < UNWRITTEN {
                 break;
             }
             before = now;

@@ -177,7 +177,11 @@ async fn keeping(folder: &std::path::Path, looks: bool) -> Relay {
 #[test]
 fn bringing_rooms_back_can_be_stopped_and_is_done_the_next_time() {
     let folder = tempfile::tempdir().unwrap();
-    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    // One thread, with which all ends that runs there.
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap()
+    };
     let killed = runtime();
     let relay = killed.block_on(async {
         let relay = keeping(folder.path(), true).await;

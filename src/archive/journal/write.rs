@@ -14,6 +14,8 @@ use crate::archive::{ArchiveError, Heading, mixdesk};
 
 /// Slices of one system call.
 const MAX_SLICES: usize = 512;
+/// Bytes of one system call. Until it returns a system may let nobody else have its core.
+const CALL_BYTES: usize = 256 << 10;
 
 /// Writes a journal: gathers records, and writes what is gathered in one go.
 #[derive(Debug)]
@@ -190,14 +192,18 @@ impl JournalWriter {
             self.torn = false;
         }
         let mut slices = Vec::with_capacity((2 * self.records.len()).min(MAX_SLICES));
-        let mut heads = &self.heads[..];
+        let (mut heads, mut bytes) = (&self.heads[..], 0);
         for (prefix, wire) in &self.records {
             let (head, rest) = heads.split_at(*prefix);
             heads = rest;
-            slices.extend([IoSlice::new(head), IoSlice::new(wire)]);
-            if slices.len() + 2 > MAX_SLICES {
-                write_all(&mut self.file, &mut slices)?;
-                slices.clear();
+            for part in [head].into_iter().chain(wire.chunks(CALL_BYTES)) {
+                if slices.len() == MAX_SLICES || bytes + part.len() > CALL_BYTES {
+                    write_all(&mut self.file, &mut slices)?;
+                    slices.clear();
+                    bytes = 0;
+                }
+                slices.push(IoSlice::new(part));
+                bytes += part.len();
             }
         }
         write_all(&mut self.file, &mut slices)
