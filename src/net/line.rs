@@ -150,15 +150,13 @@ impl Pulse for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::pair;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
 
     #[tokio::test]
     async fn what_does_not_fit_at_once_can_be_waited_for() {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (theirs, ours) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let (mut theirs, mut line) = (theirs.unwrap(), Line::new(ours.unwrap().0));
+        let (mut theirs, ours) = pair().await;
+        let mut line = Line::new(ours);
         line.write_all(b"a").await.unwrap();
         let bytes = vec![7; 1 << 16];
         let mut written = 1;

@@ -6,6 +6,8 @@
 mod connect;
 mod line;
 mod listen;
+#[cfg(test)]
+mod pair;
 mod pulse;
 mod read;
 mod target;
@@ -15,6 +17,8 @@ mod write;
 pub use connect::{ConnectError, Connected, connect};
 pub use line::Line;
 pub use listen::{Bind, canonical, listen, prepare, raise_open_files};
+#[cfg(test)]
+pub(crate) use pair::pair;
 pub use pulse::Pulse;
 pub use read::{FrameReader, Patience, ReadError, io_words};
 pub use target::{Target, TargetError, parse_port};

@@ -87,15 +87,12 @@ fn silence(_stream: &tokio::net::TcpStream) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::pair;
     use tokio::io::AsyncWriteExt;
-    use tokio::net::{TcpListener, TcpStream};
 
     #[tokio::test]
     async fn somebody_who_takes_nothing_is_not_dead() {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (_deaf, served) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let mut stream = served.unwrap().0;
+        let (_deaf, mut stream) = pair().await;
         let (_, mut writer) = stream.split();
         assert!(!writer.is_dead(Duration::ZERO));
         let full = async { while writer.write_all(&[0; 1 << 16]).await.is_ok() {} };

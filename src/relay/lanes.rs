@@ -70,10 +70,7 @@ pub(super) struct Lanes {
     calm: Handle,
     /// Started when somebody is busy; `None` inside where the system would not have it. Belongs to a task on
     /// the calm lane, so that it ends with that, whatever runs on it.
-    busy: OnceLock<Option<Handle>>,
-    /// Nobody needs the lanes any more.
-    gone: CancellationToken,
-    _gone: DropGuard,
+    busy: OnceLock<Option<(Handle, DropGuard)>>,
     rule: Rule,
 }
 
@@ -84,12 +81,9 @@ impl Lanes {
     }
 
     fn with(rule: Rule) -> Arc<Self> {
-        let gone = CancellationToken::new();
         Arc::new(Self {
             calm: Handle::current(),
             busy: OnceLock::new(),
-            _gone: gone.clone().drop_guard(),
-            gone,
             rule,
         })
     }
@@ -132,15 +126,15 @@ impl Lanes {
                 .build()
                 .inspect_err(|error| tracing::warn!("no lane for heavy traffic: {error}"))
                 .ok()?;
-            let handle = runtime.handle().clone();
-            let (busy, gone) = (Busy(Some(runtime)), self.gone.clone());
+            let (handle, gone) = (runtime.handle().clone(), CancellationToken::new());
+            let (busy, until) = (Busy(Some(runtime)), gone.clone());
             self.calm.spawn(async move {
                 let _busy = busy;
-                gone.cancelled().await;
+                until.cancelled().await;
             });
-            Some(handle)
+            Some((handle, gone.drop_guard()))
         });
-        busy.as_ref().unwrap_or(&self.calm)
+        busy.as_ref().map_or(&self.calm, |(handle, _)| handle)
     }
 }
 

@@ -2,12 +2,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::net::{Bind, FrameReader};
+use crate::net::{Bind, FrameReader, pair};
 use crate::protocol::{ClientMessage, Frame, JoinRequest, Kind};
 use crate::relay::hub::Hub;
 use crate::relay::library::Revived;
@@ -61,11 +61,9 @@ impl Carrier for Counted {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_connection_that_moves_all_the_time_carries_everything() {
     const BYTES: usize = 4 << 20;
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (theirs, ours) = tokio::join!(TcpStream::connect(address), listener.accept());
-    let (mut from_us, mut to_us) = theirs.unwrap().into_split();
-    let line = Line::new(ours.unwrap().0);
+    let (theirs, ours) = pair().await;
+    let (mut from_us, mut to_us) = theirs.into_split();
+    let line = Line::new(ours);
     let moves = Arc::new(AtomicU64::new(0));
     let counted = Counted {
         line: line.clone(),
@@ -92,6 +90,12 @@ async fn a_connection_that_moves_all_the_time_carries_everything() {
     tasks.wait().await;
     assert!(moves.load(Ordering::Relaxed) > 10);
 }
+
+/// Who is busy once stays it.
+const STAYING: Rule = Rule {
+    calm_after: Duration::from_secs(86_400),
+    ..RESTLESS
+};
 
 /// A member that says numbers, and hears those of the others.
 struct Member {
@@ -130,7 +134,17 @@ impl Member {
     }
 
     async fn hear(&mut self, kind: Kind) {
-        while self.reader.next().await.unwrap().unwrap().kind() != kind {}
+        hear(&mut self.reader, kind).await;
+    }
+}
+
+/// The next frame of that kind.
+async fn hear(reader: &mut FrameReader<OwnedReadHalf>, kind: Kind) -> Frame {
+    loop {
+        let frame = reader.next().await.unwrap().unwrap();
+        if frame.kind() == kind {
+            return frame;
+        }
     }
 }
 
@@ -138,6 +152,7 @@ impl Member {
 async fn a_room_whose_members_move_all_the_time_loses_and_reorders_nothing() {
     const MEMBERS: u32 = 4;
     const SAID: u32 = 500;
+    let length = |number: u32| 8 + (number as usize * 37) % 5000;
     let hub = Arc::new(Hub::new(Limits::default(), Guests::default(), None));
     let bound = bind(Bind::Only(Ipv4Addr::LOCALHOST.into()), 0).unwrap();
     let relay = bound.run(hub, Revived::default(), Lanes::with(RESTLESS));
@@ -152,7 +167,7 @@ async fn a_room_whose_members_move_all_the_time_loses_and_reorders_nothing() {
         } = member;
         let saying = tokio::spawn(async move {
             for number in 0..SAID {
-                let mut payload = vec![7; 8 + (number as usize * 37) % 5000];
+                let mut payload = vec![7; length(number)];
                 payload[..4].copy_from_slice(&who.to_le_bytes());
                 payload[4..8].copy_from_slice(&number.to_le_bytes());
                 let frame = Frame::new(Kind(140), &payload);
@@ -163,18 +178,13 @@ async fn a_room_whose_members_move_all_the_time_loses_and_reorders_nothing() {
         tokio::spawn(async move {
             let mut heard = [0; MEMBERS as usize];
             for _ in 0..(MEMBERS - 1) * SAID {
-                let frame = loop {
-                    let frame = reader.next().await.unwrap().unwrap();
-                    if frame.kind() == Kind(140) {
-                        break frame;
-                    }
-                };
+                let frame = hear(&mut reader, Kind(140)).await;
                 let word =
                     |at: usize| u32::from_le_bytes(frame.payload()[at..at + 4].try_into().unwrap());
                 let (from, number) = (word(0), word(4));
                 assert_ne!(from, who);
                 assert_eq!(number, heard[from as usize]);
-                assert_eq!(frame.payload().len(), 8 + (number as usize * 37) % 5000);
+                assert_eq!(frame.payload().len(), length(number));
                 heard[from as usize] += 1;
             }
             saying.await.unwrap()
@@ -184,14 +194,6 @@ async fn a_room_whose_members_move_all_the_time_loses_and_reorders_nothing() {
         member.await.unwrap();
     }
     relay.stop().await;
-}
-
-struct Told(Arc<AtomicU64>);
-
-impl Carrier for Told {
-    fn carried(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 /// Tells on which thread it arrives.
@@ -240,11 +242,7 @@ fn the_busy_lane_ends_with_the_calm_one() {
         .enable_all()
         .build()
         .unwrap();
-    let rule = Rule {
-        calm_after: Duration::from_secs(86_400),
-        ..RESTLESS
-    };
-    let lanes = calm.block_on(async { Lanes::with(rule) });
+    let lanes = calm.block_on(async { Lanes::with(STAYING) });
     let tasks = TaskTracker::new();
     let (tell, mut told) = mpsc::unbounded_channel();
     let (alive, mut ended) = mpsc::channel::<()>(1);
@@ -266,11 +264,8 @@ fn the_busy_lane_ends_with_the_calm_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn who_is_busy_is_woken_on_the_busy_lane() {
-    let rule = Rule {
-        calm_after: Duration::from_secs(86_400),
-        ..RESTLESS
-    };
-    let (lanes, tasks) = (Lanes::with(rule), TaskTracker::new());
+    let (lanes, tasks) = (Lanes::with(STAYING), TaskTracker::new());
+    let (tell, _told) = mpsc::unbounded_channel();
     let carried = Arc::new(AtomicU64::new(0));
     let (say, mut hear) = mpsc::channel::<()>(1);
     let (answer, mut answers) = mpsc::channel(1);
@@ -284,7 +279,7 @@ async fn who_is_busy_is_woken_on_the_busy_lane() {
             }
         }
     };
-    lanes.spawn(&tasks, Told(carried), work);
+    lanes.spawn(&tasks, Telling { carried, tell }, work);
     for round in 0..100 {
         say.send(()).await.unwrap();
         let thread = answers.recv().await.unwrap();

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::*;
+use crate::net::pair;
 use crate::protocol::{Frame, Kind, Run};
 use crate::relay::account::Account;
 use crate::relay::log::Keep;
@@ -25,9 +26,7 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (theirs, ours) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (theirs, ours) = pair().await;
         let keep = Keep {
             bytes: 1 << 20,
             age: LONG,
@@ -46,13 +45,13 @@ impl Scene {
         outbox.enter(Member::making(PeerId(1), "Shot 12", Arc::clone(&log)));
         // Entering rings: the write loop looks once, and rests then.
         outbox.changed().await;
-        let line = Line::new(ours.unwrap().0);
+        let line = Line::new(ours);
         timeout(LONG, writable(&line)).await.unwrap();
         Self {
             log,
             outbox,
             line,
-            theirs: theirs.unwrap(),
+            theirs,
             sent: 0,
         }
     }

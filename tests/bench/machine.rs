@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::process_figures::kilobytes;
+
 /// The facts without which no figure means anything, one a line.
 pub(crate) fn facts() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
@@ -14,16 +16,7 @@ pub(crate) fn facts() -> String {
         .map_or("unknown", |(_, model)| model);
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let memory = read("/proc/meminfo");
-    let memory: u64 = memory
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("MemTotal:")?
-                .split_whitespace()
-                .next()?
-                .parse()
-                .ok()
-        })
-        .unwrap_or(0);
+    let memory = kilobytes(&memory, "MemTotal:").unwrap_or(0);
     format!(
         "{cores} cores of {model}, {} GB memory, {} {}, {}\nload before: {}",
         memory >> 20,

@@ -48,7 +48,7 @@ fn unwritten() -> Result<u64, String> {
 }
 
 /// A field of a file that has one a line.
-fn kilobytes(told: &str, name: &str) -> Option<u64> {
+pub(crate) fn kilobytes(told: &str, name: &str) -> Option<u64> {
     let line = told.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
 }

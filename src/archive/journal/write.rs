@@ -14,7 +14,7 @@ use crate::archive::{ArchiveError, Heading, mixdesk};
 
 /// Slices of one system call.
 const MAX_SLICES: usize = 512;
-/// Bytes of one system call. Until it returns a system may let nobody else have its core.
+/// Bytes of one system call, but for a larger head alone. Until it returns a system may let nobody else have its core.
 const CALL_BYTES: usize = 256 << 10;
 
 /// Writes a journal: gathers records, and writes what is gathered in one go.
