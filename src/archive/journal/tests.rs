@@ -276,6 +276,33 @@ fn a_write_that_fails_leaves_the_file_as_it_was() {
 }
 
 #[test]
+fn small_and_large_records_stand_in_order() {
+    let header = frame(140, 0).wire_len();
+    let around = [4 << 10, 256 << 10, 1 << 20];
+    let sizes = around
+        .into_iter()
+        .flat_map(|size| [size - 1, size, size + 1, 1]);
+    // Small ones next to each other are more than one system call's, too.
+    let sizes = sizes.chain((0..300).map(|number| 3000 + number));
+    let runs: Vec<_> = sizes
+        .map(|size| run(&[frame(140, size.max(header) - header)]))
+        .collect();
+    let notes: Vec<_> = (0..)
+        .zip(&runs)
+        .map(|(at, run)| commands(at, 1, run))
+        .collect();
+    let (bytes, starts, _) = written(&notes);
+    for (run, end) in runs.iter().zip(starts.iter().skip(1)) {
+        let before = &bytes[..usize::try_from(*end).unwrap()];
+        assert!(before.ends_with(run.wire()));
+    }
+    assert!(bytes.ends_with(runs.last().unwrap().wire()));
+    let (positions, scan) = scanned(&bytes);
+    assert!(positions.into_iter().eq(0..runs.len() as u64));
+    assert_eq!(scan.unwrap().damaged, []);
+}
+
+#[test]
 fn what_is_forgotten_is_not_written() {
     let mut file = tempfile::tempfile().unwrap();
     let mut writer = JournalWriter::create(file.try_clone().unwrap(), &heading()).unwrap();

@@ -14,8 +14,13 @@ use crate::archive::{ArchiveError, Heading, mixdesk};
 
 /// Slices of one system call.
 const MAX_SLICES: usize = 512;
-/// Bytes of one system call, but for a larger head alone. Until it returns a system may let nobody else have its core.
+/// Bytes of one system call. Until it returns a system may let nobody else have its core.
 const CALL_BYTES: usize = 256 << 10;
+/// Frames of a record up to this size are copied, so that they are summed up and written in one piece with what
+/// stands before them.
+const COPIED_BYTES: usize = 4 << 10;
+/// What is held for the next records while nothing is gathered.
+const SPARE_BYTES: usize = 64 << 10;
 
 /// Writes a journal: gathers records, and writes what is gathered in one go.
 #[derive(Debug)]
@@ -24,10 +29,10 @@ pub struct JournalWriter {
     salt: u32,
     /// Up to where the file is written, which is after a whole record.
     written: u64,
-    /// The records' headers and heads that are gathered, one after the other.
-    heads: Vec<u8>,
-    /// The gathered records: how much of `heads`, and the frames that follow it.
-    records: Vec<(usize, Bytes)>,
+    /// What is gathered, one after the other: the records' headers and heads, and frames that are copied.
+    copied: Vec<u8>,
+    /// What is gathered, in order: how much of `copied`, and the frames that follow it.
+    pieces: Vec<(usize, Bytes)>,
     gathered: u64,
     /// A write failed, and what it left could not be cut off yet.
     torn: bool,
@@ -43,12 +48,10 @@ impl JournalWriter {
         let [s0, s1, s2, s3, ..] = RandomState::new().hash_one(&heading.room).to_le_bytes();
         let salt = u32::from_le_bytes([s0, s1, s2, s3]);
         let mut writer = Self::resume(file, salt, 0)?;
-        writer.heads.extend_from_slice(&MAGIC);
-        writer.heads.extend_from_slice(&VERSION.to_le_bytes());
-        writer.heads.extend_from_slice(&salt.to_le_bytes());
-        let header_bytes = writer.heads.len();
-        writer.records.push((header_bytes, Bytes::new()));
-        writer.gathered = header_bytes as u64;
+        writer.copied.extend_from_slice(&MAGIC);
+        writer.copied.extend_from_slice(&VERSION.to_le_bytes());
+        writer.copied.extend_from_slice(&salt.to_le_bytes());
+        writer.append(writer.copied.len(), Bytes::new());
         let attributes = heading.attributes.to_string();
         writer.gather(&room_head(heading, &attributes)?, Bytes::new())?;
         writer.write_out()?;
@@ -64,8 +67,8 @@ impl JournalWriter {
             file,
             salt,
             written: good_bytes,
-            heads: Vec::new(),
-            records: Vec::new(),
+            copied: Vec::new(),
+            pieces: Vec::new(),
             gathered: 0,
             torn: false,
         };
@@ -119,13 +122,13 @@ impl JournalWriter {
     }
 
     fn gather(&mut self, head: &Head<'_>, wire: Bytes) -> Result<(), ArchiveError> {
-        let start = self.heads.len();
-        self.heads
+        let start = self.copied.len();
+        self.copied
             .extend_from_slice(&[0; HEADER_BYTES + HEAD_LENGTH_BYTES]);
         let body = start + HEADER_BYTES;
-        let sized = encode_head(head, &mut self.heads).and_then(|()| {
-            let head_bytes = self.heads.len() - body - HEAD_LENGTH_BYTES;
-            let total = self.heads.len() - body + wire.len();
+        let sized = encode_head(head, &mut self.copied).and_then(|()| {
+            let head_bytes = self.copied.len() - body - HEAD_LENGTH_BYTES;
+            let total = self.copied.len() - body + wire.len();
             let too_large = |_| ArchiveError::TooLarge {
                 what: "a record",
                 bytes: total as u64,
@@ -139,24 +142,40 @@ impl JournalWriter {
         let (head_bytes, total) = match sized {
             Ok(sizes) => sizes,
             Err(error) => {
-                self.heads.truncate(start);
+                self.copied.truncate(start);
                 return Err(error);
             }
         };
-        if let Some(place) = self.heads.get_mut(body..body + HEAD_LENGTH_BYTES) {
+        if let Some(place) = self.copied.get_mut(body..body + HEAD_LENGTH_BYTES) {
             place.copy_from_slice(&head_bytes.to_le_bytes());
         }
+        let wire = if wire.len() <= COPIED_BYTES {
+            self.copied.extend_from_slice(&wire);
+            Bytes::new()
+        } else {
+            wire
+        };
         let mut sum = crc32fast::Hasher::new();
-        sum.update(self.heads.get(body..).unwrap_or_default());
+        sum.update(self.copied.get(body..).unwrap_or_default());
         sum.update(&wire);
         let header = encode_record_header(self.salt, total, sum.finalize());
-        if let Some(place) = self.heads.get_mut(start..body) {
+        if let Some(place) = self.copied.get_mut(start..body) {
             place.copy_from_slice(&header);
         }
-        let prefix = self.heads.len() - start;
-        self.gathered += (prefix + wire.len()) as u64;
-        self.records.push((prefix, wire));
+        self.append(self.copied.len() - start, wire);
         Ok(())
+    }
+
+    /// What comes next: so much of what is copied, and the frames that follow it.
+    fn append(&mut self, copied: usize, wire: Bytes) {
+        self.gathered += (copied + wire.len()) as u64;
+        match self.pieces.last_mut() {
+            Some((before, none)) if none.is_empty() => {
+                *before += copied;
+                *none = wire;
+            }
+            _ => self.pieces.push((copied, wire)),
+        }
     }
 
     /// Writes what is gathered.
@@ -182,8 +201,9 @@ impl JournalWriter {
     /// Forgets what is gathered.
     pub fn forget(&mut self) {
         self.gathered = 0;
-        self.heads.clear();
-        self.records.clear();
+        self.copied.clear();
+        self.copied.shrink_to(SPARE_BYTES);
+        self.pieces.clear();
     }
 
     fn try_write(&mut self) -> io::Result<()> {
@@ -191,12 +211,12 @@ impl JournalWriter {
             self.cut()?;
             self.torn = false;
         }
-        let mut slices = Vec::with_capacity((2 * self.records.len()).min(MAX_SLICES));
-        let (mut heads, mut bytes) = (&self.heads[..], 0);
-        for (prefix, wire) in &self.records {
-            let (head, rest) = heads.split_at(*prefix);
-            heads = rest;
-            for part in [head].into_iter().chain(wire.chunks(CALL_BYTES)) {
+        let mut slices = Vec::with_capacity((2 * self.pieces.len()).min(MAX_SLICES));
+        let (mut copied, mut bytes) = (&self.copied[..], 0);
+        for (count, wire) in &self.pieces {
+            let (before, rest) = copied.split_at(*count);
+            copied = rest;
+            for part in before.chunks(CALL_BYTES).chain(wire.chunks(CALL_BYTES)) {
                 if slices.len() == MAX_SLICES || bytes + part.len() > CALL_BYTES {
                     write_all(&mut self.file, &mut slices)?;
                     slices.clear();
