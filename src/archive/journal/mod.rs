@@ -182,10 +182,17 @@ fn decode_head(bytes: &[u8]) -> Option<Head<'_>> {
 }
 
 fn encode_head(head: &Head<'_>, out: &mut Vec<u8>) -> Result<(), ArchiveError> {
-    // Memory cannot fail to be written to; what can fail is the limit.
-    encode_into_std_write(head, out, head_config())
-        .map(drop)
-        .map_err(|error| ArchiveError::Write(std::io::Error::other(error)))
+    let bytes = encode_into_std_write(head, out, head_config())
+        .map_err(|error| ArchiveError::Write(std::io::Error::other(error)))?;
+    // bincode asks for the limit only when it reads.
+    if bytes > HEAD_BYTES {
+        return Err(ArchiveError::TooLarge {
+            what: "a record's head",
+            bytes: bytes as u64,
+            limit: HEAD_BYTES as u64,
+        });
+    }
+    Ok(())
 }
 
 /// The head of a file's first record.

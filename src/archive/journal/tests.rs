@@ -306,19 +306,75 @@ fn small_and_large_records_stand_in_order() {
 fn what_is_forgotten_is_not_written() {
     let mut file = tempfile::tempfile().unwrap();
     let mut writer = JournalWriter::create(file.try_clone().unwrap(), &heading()).unwrap();
-    let (lost, kept) = (run(&[frame(140, 3)]), run(&[frame(141, 4)]));
-    let at = writer.add(commands(0, 1, &lost)).unwrap();
+    let lost = [3, 100_000, 4].map(|size| run(&[frame(140, size)]));
+    let kept = [200_000, 5, 6].map(|size| run(&[frame(141, size)]));
+    let at = writer.add(commands(0, 1, &lost[0])).unwrap();
+    for lost in &lost[1..] {
+        writer.add(commands(1, 1, lost)).unwrap();
+    }
     writer.forget();
-    assert_eq!(writer.add(commands(0, 1, &kept)).unwrap(), at);
+    assert_eq!(writer.add(commands(0, 1, &kept[0])).unwrap(), at);
+    writer.add(commands(1, 1, &kept[1])).unwrap();
+    writer.write_out().unwrap();
+    writer.add(commands(2, 1, &kept[2])).unwrap();
     writer.write_out().unwrap();
     let mut bytes = Vec::new();
     file.rewind().unwrap();
     file.read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes.len() as u64, writer.written_bytes());
-    assert!(bytes.ends_with(kept.wire()));
+    assert!(bytes.ends_with(kept[2].wire()));
     let (positions, scan) = scanned(&bytes);
-    assert_eq!(positions, [0]);
+    assert_eq!(positions, [0, 1, 2]);
     assert_eq!(scan.unwrap().damaged, []);
+}
+
+#[test]
+fn a_head_that_nobody_would_read_is_not_gathered() {
+    let mut file = tempfile::tempfile().unwrap();
+    let mut writer = JournalWriter::create(file.try_clone().unwrap(), &heading()).unwrap();
+    let kept = [3, 4].map(|size| run(&[frame(140, size)]));
+    writer.add(commands(0, 1, &kept[0])).unwrap();
+    let attributes = "x".repeat(HEAD_BYTES);
+    let refused = writer.add(Note::Attributes {
+        attributes: &attributes,
+        at_millis: 5,
+    });
+    assert!(matches!(refused, Err(ArchiveError::TooLarge { .. })));
+    writer.add(commands(1, 1, &kept[1])).unwrap();
+    writer.write_out().unwrap();
+    let mut bytes = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes.len() as u64, writer.written_bytes());
+    let (positions, scan) = scanned(&bytes);
+    assert_eq!(positions, [0, 1]);
+    assert_eq!(scan.unwrap().damaged, []);
+}
+
+// Elsewhere there is no file that refuses to grow.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_cannot_grow_is_left_as_it_was() {
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+    let file = memfd_create("journal", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+    let mut file = File::from(file);
+    let mut writer = JournalWriter::create(file.try_clone().unwrap(), &heading()).unwrap();
+    let good = writer.written_bytes();
+    fcntl_add_seals(&file, SealFlags::GROW).unwrap();
+    let runs = [3, 600_000, 4].map(|size| run(&[frame(140, size)]));
+    for _ in 0..2 {
+        assert_eq!(writer.add(commands(0, 1, &runs[0])).unwrap(), good);
+        for run in &runs[1..] {
+            writer.add(commands(1, 1, run)).unwrap();
+        }
+        assert!(matches!(writer.write_out(), Err(ArchiveError::Write(_))));
+        assert_eq!(writer.written_bytes(), good);
+    }
+    let mut bytes = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes.len() as u64, good);
+    assert_eq!(scanned(&bytes).1.unwrap().damaged, []);
 }
 
 #[test]

@@ -19,8 +19,10 @@ const CALL_BYTES: usize = 256 << 10;
 /// Frames of a record up to this size are copied, so that they are summed up and written in one piece with what
 /// stands before them.
 const COPIED_BYTES: usize = 4 << 10;
-/// What is held for the next records while nothing is gathered.
+/// What is held for the next records while nothing is gathered: so many bytes, …
 const SPARE_BYTES: usize = 64 << 10;
+/// … and pieces.
+const SPARE_PIECES: usize = 64;
 
 /// Writes a journal: gathers records, and writes what is gathered in one go.
 #[derive(Debug)]
@@ -204,6 +206,7 @@ impl JournalWriter {
         self.copied.clear();
         self.copied.shrink_to(SPARE_BYTES);
         self.pieces.clear();
+        self.pieces.shrink_to(SPARE_PIECES);
     }
 
     fn try_write(&mut self) -> io::Result<()> {
