@@ -26,7 +26,7 @@ use super::block::{self, Block};
 use super::card::Card;
 use super::cold::ColdFile;
 use crate::archive::{Command, History, unix_millis};
-use crate::protocol::{Attributes, Run};
+use crate::protocol::{Attributes, Run, attribute};
 
 /// Blocks that one read looks at, given or not, so that the lock is held for microseconds.
 const BATCH_BLOCKS: usize = 256;
@@ -182,7 +182,10 @@ struct Inner {
     mode: Mode,
     file: Option<Stored>,
     notes: Notes,
+    /// Up to this number they stand in the file.
     notes_taken: u64,
+    /// With the note of this number the room said last that it is whole.
+    whole_with: u64,
     news: Option<JournalNews>,
     /// Why the journal cannot be written.
     trouble: Option<String>,
@@ -203,7 +206,22 @@ pub(super) struct Notes {
     pub(super) attributes: Attributes,
     pub(super) cleared: Option<Seq>,
     pub(super) ended: Option<Fate>,
+    /// Where the room said that it is whole: not written down before all that came before that.
+    whole_at: Option<Seq>,
     number: u64,
+}
+
+impl Notes {
+    /// Without the attributes, which come another time.
+    fn without_attributes(&self, written: u64) -> Self {
+        Self {
+            attributes: Attributes::default(),
+            cleared: self.cleared,
+            ended: self.ended,
+            whole_at: self.whole_at,
+            number: written,
+        }
+    }
 }
 
 /// What is to be written down next.
@@ -410,9 +428,19 @@ impl Log {
 
     /// Notes attributes of the room that have changed.
     pub(super) fn note_attributes(&self, changed: &Attributes) {
-        self.inner.lock().note(|notes| {
+        let mut inner = self.inner.lock();
+        let next = inner.next;
+        let whole = changed.flag(attribute::JOINABLE) == Some(true);
+        inner.note(|notes| {
             notes.attributes.update(changed.clone());
+            if whole {
+                notes.whole_at = Some(next);
+            }
         });
+        if whole {
+            inner.whole_with = inner.notes.number;
+        }
+        drop(inner);
         self.work.notify_one();
     }
 
@@ -486,9 +514,13 @@ impl Log {
         }
     }
 
-    /// Reads from `cursor` up to `until`, as a replay: all of the history, whoever sent it.
+    /// Reads from `cursor` up to `until`, as a replay: all of the history, whoever sent it. Nothing before the
+    /// file says that the room is whole: one that does not is not brought back.
     pub(super) fn replay(&self, cursor: Seq, until: Seq) -> Read {
         let mut inner = self.inner.lock();
+        if inner.mode == Mode::Journal && inner.notes_taken < inner.whole_with {
+            return Read::Batch(Vec::new(), cursor, More::No);
+        }
         inner.note_history();
         inner.read(cursor, until, Block::replayed)
     }
@@ -540,9 +572,15 @@ impl Log {
             })
             .cloned()
             .collect();
-        (inner.has_notes() || !blocks.is_empty()).then(|| Work {
-            notes: inner.notes.clone(),
-            blocks,
+        (inner.has_notes() || !blocks.is_empty()).then(|| {
+            let rest = inner.unstored().nth(blocks.len());
+            let is_before = |at| rest.is_some_and(|rest| rest.first < at);
+            let notes = if inner.notes.whole_at.is_some_and(is_before) {
+                inner.notes.without_attributes(inner.notes_taken)
+            } else {
+                inner.notes.clone()
+            };
+            Work { notes, blocks }
         })
     }
 
@@ -589,12 +627,19 @@ impl Log {
             if inner.notes.cleared == work.notes.cleared {
                 inner.notes.cleared = None;
             }
+            inner.notes_taken = inner.notes_taken.max(work.notes.number);
             if inner.notes.number == work.notes.number {
-                inner.notes_taken = work.notes.number;
                 inner.notes.attributes = Attributes::default();
+                inner.notes.whole_at = None;
             }
             inner.mode = Mode::Journal;
-            if inner.trouble.take().is_some() {
+            // All that members have seen meanwhile is in the file only when the last of it is.
+            let seen = inner.published;
+            let is_behind = inner
+                .unstored()
+                .next()
+                .is_some_and(|next| next.first < seen);
+            if !is_behind && inner.trouble.take().is_some() {
                 inner.news = Some(JournalNews::Recovered);
             }
             inner.publish();

@@ -532,3 +532,70 @@ proptest! {
         prop_assert_eq!(all_replayed(&log), wire(&history));
     }
 }
+
+fn joinable() -> Attributes {
+    Attributes::default().with_flag(attribute::JOINABLE, true)
+}
+
+#[test]
+fn nobody_is_given_a_room_before_its_file_says_that_it_is_whole() {
+    let log = journaled(KEEP);
+    let sent = [command(140, "x", "1")];
+    append(&log, 1, sent.clone(), Instant::now());
+    let content = log.work().unwrap();
+    log.note_attributes(&joinable());
+    log.stored(&content, &[0], 1);
+    let (given, cursor) = batch(log.replay(Seq::default(), log.head()));
+    assert!(given.is_empty() && cursor == Seq::default());
+    write_down(&log);
+    assert_eq!(all_replayed(&log), wire(&sent));
+    log.note_attributes(&Attributes::default().with_flag("other", true));
+    assert_eq!(all_replayed(&log), wire(&sent), "that holds nobody up");
+}
+
+#[test]
+fn a_file_says_that_the_room_is_whole_only_behind_its_content() {
+    let log = journaled(KEEP);
+    let large = "l".repeat(WORK_BYTES);
+    for _ in 0..3 {
+        append(&log, 1, [command(140, &large, "")], Instant::now());
+    }
+    append(
+        &log,
+        1,
+        [command(Kind::FRAME.0, "x", "")],
+        Instant::now(),
+    );
+    log.note_attributes(&joinable());
+    append(&log, 1, [command(140, "later", "")], Instant::now());
+    let mut said = Vec::new();
+    while let Some(work) = log.work() {
+        said.push(!work.notes.attributes.is_empty());
+        log.stored(&work, &vec![0; work.blocks.len()], 1);
+    }
+    assert_eq!(said, [false, false, true, false]);
+}
+
+#[test]
+fn trouble_is_over_when_all_that_was_seen_is_in_the_file() {
+    let log = journaled(KEEP);
+    let large = "l".repeat(WORK_BYTES);
+    assert!(log.fails("the disk is full"));
+    for _ in 0..3 {
+        append(&log, 1, [command(140, &large, "")], Instant::now());
+    }
+    assert!(matches!(
+        log.take_journal_news(),
+        Some(JournalNews::Fails(_))
+    ));
+    for left in [2, 1, 0] {
+        let work = log.work().unwrap();
+        log.stored(&work, &[0], 1);
+        assert_eq!(log.trouble().is_some(), left > 0);
+        assert_eq!(log.has_trouble_ended(), left == 0);
+    }
+    assert!(log.fails("full again"));
+    append(&log, 1, [command(140, "x", "")], Instant::now());
+    write_down(&log);
+    assert!(log.has_trouble_ended());
+}

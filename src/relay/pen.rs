@@ -287,12 +287,6 @@ fn gather(writer: &mut JournalWriter, work: &Work) -> Result<Vec<u64>, ArchiveEr
     if let Some(before) = work.notes.cleared {
         writer.add(Note::Cleared(before.0))?;
     }
-    if !work.notes.attributes.is_empty() {
-        writer.add(Note::Attributes {
-            attributes: &work.notes.attributes.to_string(),
-            at_millis: unix_millis(SystemTime::now()),
-        })?;
-    }
     let mut places = Vec::with_capacity(work.blocks.len());
     for block in &work.blocks {
         let name = block.sender.name();
@@ -306,6 +300,13 @@ fn gather(writer: &mut JournalWriter, work: &Work) -> Result<Vec<u64>, ArchiveEr
             arrived_millis: block.arrived_millis,
             run: &block.run,
         })?);
+    }
+    // Last: they may say that the room is whole.
+    if !work.notes.attributes.is_empty() {
+        writer.add(Note::Attributes {
+            attributes: &work.notes.attributes.to_string(),
+            at_millis: unix_millis(SystemTime::now()),
+        })?;
     }
     Ok(places)
 }
