@@ -130,7 +130,7 @@ impl Hosted {
                 named(rooms)
             )),
         };
-        let failure = match self.relay.not_brought_back() {
+        let lost = match self.relay.not_brought_back() {
             [] => None,
             [room] => Some(format!(
                 "A room could not be brought back: {}.",
@@ -142,11 +142,23 @@ impl Hosted {
                 plain(&rooms.join("; "))
             )),
         };
+        let repaired = match self.relay.repaired() {
+            [] => None,
+            [room] => Some(format!(
+                "The file of the room “{room}” was damaged: what could be read of it is back."
+            )),
+            rooms => Some(format!(
+                "The files of {} rooms were damaged: what could be read of them is back ({}).",
+                rooms.len(),
+                named(rooms)
+            )),
+        };
+        let failures: Vec<_> = lost.into_iter().chain(repaired).collect();
         let folder = self.folder();
         (
             notice.map(info),
-            failure.map(|what| Failure {
-                what,
+            (!failures.is_empty()).then(|| Failure {
+                what: failures.join(" "),
                 advice: format!(
                     "Nothing was deleted: what there is of it is in {folder}. The log says more."
                 ),
@@ -226,7 +238,7 @@ impl Hosted {
             }
         }
         view.attempts.clone_from(&self.attempts);
-        view.keeps_rooms = self.bell.is_some();
+        view.keeps_rooms = self.bell.is_some() && self.relay.trouble().is_none();
         view.trouble.clone_from(&self.figures.trouble);
         let is_back = |room: &&RecentRoom| self.reopening.iter().all(|back| back.id != room.id);
         view.recent_rooms = self.reopening.clone();
@@ -253,15 +265,17 @@ impl Hosted {
         if let Some(why) = self.relay.trouble() {
             return Some(Failure {
                 what: format!("Rooms are not kept: {}.", plain(why)),
-                advice: "They are in memory only, and are lost when Mixdesk ends. Put this right, or choose another \
-                         folder in the settings file, and host again. Save a copy… keeps a room meanwhile."
+                advice: "They are in memory only, and are lost if Mixdesk ends before this is put right; they are \
+                         written down as soon as it is. Save a copy… keeps a room meanwhile."
                     .to_owned(),
             });
         }
-        let mut failing = directory
+        let alive = directory
             .rooms
             .iter()
             .filter_map(|room| Some((&room.name, room.trouble.as_deref()?)));
+        let ended = directory.ended_in_trouble.iter();
+        let mut failing = alive.chain(ended.map(|(name, why)| (name, why.as_str())));
         let (name, why) = failing.next()?;
         let which = match failing.count() {
             0 => format!("The room “{name}” is"),
@@ -469,6 +483,7 @@ mod tests {
                 memory_bytes: 0,
                 trouble: None,
             }],
+            ended_in_trouble: Vec::new(),
         }
     }
 

@@ -47,11 +47,16 @@ pub async fn host(
     let port = relay.address().port();
     if let Some(why) = relay.trouble() {
         print::note(&format!(
-            "Rooms are kept in memory only, and are lost when this program ends: {why}."
+            "Rooms are kept in memory only until this is put right, and are lost if this program ends before: {why}."
         ));
     }
     for lost in relay.not_brought_back() {
         print::note(&format!("A room could not be brought back: {lost}."));
+    }
+    for room in relay.repaired() {
+        print::note(&format!(
+            "The file of the room “{room}” was damaged: what could be read of it is back. The log says more."
+        ));
     }
     if !relay.brought_back().is_empty() {
         print::note(&format!(

@@ -6,9 +6,10 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 
 use super::hub::Hub;
+use super::library::Library;
 use super::log::Lag;
+use super::recent::Recent;
 use super::serve::Relay;
-use super::shelf::Recent;
 
 /// Who is connected and which rooms there are, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Directory {
     pub peers: Vec<PeerFigures>,
     /// By name.
     pub rooms: Vec<RoomFigures>,
+    /// Rooms that have ended and cannot be written down to their end: their names, and why not.
+    pub ended_in_trouble: Vec<(String, String)>,
 }
 
 /// One connection.
@@ -93,6 +96,11 @@ impl Hub {
                     }
                 })
                 .collect(),
+            ended_in_trouble: state
+                .ended
+                .iter()
+                .filter_map(|(name, log)| Some((name.clone(), log.upgrade()?.trouble()?)))
+                .collect(),
         })
     }
 }
@@ -110,16 +118,24 @@ impl Relay {
         &self.revived.rooms
     }
 
+    /// Those of them of which parts were damaged: what could be read is back.
+    #[must_use]
+    pub fn repaired(&self) -> &[String] {
+        &self.revived.repaired
+    }
+
     /// Rooms that could not be brought back when this relay started, as sentences.
     #[must_use]
     pub fn not_brought_back(&self) -> &[String] {
         &self.revived.lost
     }
 
-    /// Why rooms are not kept, if they were to be.
+    /// Why rooms are not kept, if they were to be. They are as soon as it can be put right.
     #[must_use]
     pub fn trouble(&self) -> Option<&str> {
-        self.revived.trouble.as_deref()
+        let is_kept = |library: &Library| library.shelf.is_held();
+        let trouble = self.revived.trouble.as_deref();
+        trouble.filter(|_| !self.hub.library().is_some_and(is_kept))
     }
 
     /// Where rooms are kept, if they are.

@@ -17,6 +17,9 @@ const SLOW_TIMES: u32 = 10;
 /// other threads for so long. On most disks they need not wait for that.
 const SLOW_IN_SYNC_FOR: Duration = Duration::from_secs(60);
 
+/// A disk that nobody wrote to for so long may have to wake, or a server may have to be found again.
+const AWAKE_FOR: Duration = Duration::from_secs(10);
+
 /// How the disk does. A small write that waits for it on a thread of the runtime would hold up all rooms.
 #[derive(Debug, Default)]
 pub(super) struct Disk {
@@ -28,6 +31,8 @@ pub(super) struct Disk {
 /// Until when the disk counts as slow.
 #[derive(Debug, Default)]
 struct Slow {
+    /// When it was last written to.
+    written: Option<Instant>,
     until: Option<Instant>,
     /// While files are being brought to it.
     in_sync_until: Option<Instant>,
@@ -42,16 +47,20 @@ impl Disk {
     pub(super) fn is_quick(&self, now: Instant) -> bool {
         let slow = self.slow.lock();
         let is_over = |until: Option<Instant>| until.is_none_or(|until| until <= now);
-        is_over(slow.until) && (!self.is_syncing() || is_over(slow.in_sync_until))
+        let awake = slow
+            .written
+            .is_some_and(|at| now.saturating_duration_since(at) < AWAKE_FOR);
+        awake && is_over(slow.until) && (!self.is_syncing() || is_over(slow.in_sync_until))
     }
 
     /// A write took so long. `in_sync`: a file was [being brought](Self::is_syncing) to the disk when it began.
     pub(super) fn took(&self, time: Duration, in_sync: bool, now: Instant) {
+        let mut slow = self.slow.lock();
+        slow.written = slow.written.max(Some(now));
         if time <= SLOW {
             return;
         }
         let until = now + SLOW_FOR.max(time.saturating_mul(SLOW_TIMES));
-        let mut slow = self.slow.lock();
         slow.until = slow.until.max(Some(until));
         if in_sync || self.is_syncing() {
             slow.in_sync_until = Some(now + SLOW_IN_SYNC_FOR);
@@ -95,7 +104,9 @@ mod tests {
         assert!(disk.is_quick(now));
         disk.took(Duration::from_secs(5), false, now);
         disk.took(Duration::from_millis(30), false, now);
-        assert!(!disk.is_quick(now + Duration::from_secs(49)));
+        let before = now + Duration::from_secs(49);
+        disk.took(SLOW, false, before);
+        assert!(!disk.is_quick(before));
         assert!(disk.is_quick(now + Duration::from_secs(50)));
     }
 
@@ -103,6 +114,7 @@ mod tests {
     fn a_disk_that_was_slow_while_it_was_synced_is_not_tried_then() {
         let (disk, now) = (Disk::default(), Instant::now());
         let (one, other) = (disk.syncing(), disk.syncing());
+        disk.took(SLOW, false, now);
         drop(one);
         assert!(disk.is_quick(now), "most are");
         drop(other);
@@ -112,6 +124,17 @@ mod tests {
         assert!(disk.is_quick(soon));
         let _again = disk.syncing();
         assert!(!disk.is_quick(soon));
-        assert!(disk.is_quick(now + SLOW_IN_SYNC_FOR));
+        let later = now + SLOW_IN_SYNC_FOR;
+        disk.took(SLOW, false, later);
+        assert!(disk.is_quick(later));
+    }
+
+    #[test]
+    fn a_disk_that_rested_is_not_waited_for() {
+        let (disk, now) = (Disk::default(), Instant::now());
+        assert!(!disk.is_quick(now), "nobody knows");
+        disk.took(Duration::ZERO, false, now);
+        assert!(disk.is_quick(now + AWAKE_FOR / 2));
+        assert!(!disk.is_quick(now + AWAKE_FOR));
     }
 }

@@ -392,7 +392,10 @@ impl Hub {
             return Err("The version texts are too long.".to_owned());
         }
         let log = match &self.library {
-            Some(library) => library.begin(name, &attributes, self.limits.keep(), &self.changed),
+            Some(library) => {
+                let guest = Some(maker).filter(|maker| !self.limits.spares(*maker));
+                library.begin(name, &attributes, guest, self.limits.keep(), &self.changed)
+            }
             None => Arc::new(Log::new(self.limits.keep())),
         };
         Ok(Room {
@@ -513,6 +516,7 @@ impl Hub {
         let Some(library) = &self.library else {
             return true;
         };
+        library.closing.cancel();
         library.keepers.close();
         timeout(patience, library.keepers.wait()).await.is_ok()
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::coop::consume_budget;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::log::Log;
 use super::pen::{AtOnce, Goes, Pen, Unwritten};
@@ -18,7 +19,7 @@ const SYNC_AGAIN: Duration = Duration::from_millis(50);
 /// How long after a write that failed the next is tried.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
-/// How often it is tried again for a room that has ended.
+/// How often it is tried again for a room that has ended, once the program ends as well.
 const LAST_TRIES: u32 = 1;
 
 /// When the disk is to be waited for.
@@ -28,20 +29,18 @@ struct Syncing {
     running: Option<JoinHandle<()>>,
 }
 
-/// Writes with `pen` what is in `log`, until the room has ended.
-pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>) {
+/// Writes with `pen` what is in `log`, until the room has ended, and all of it is written or the program
+/// is `closing` and it cannot be.
+pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>, closing: CancellationToken) {
     let _unkept = Unkept(Arc::clone(&log));
-    let mut failures = 0;
+    let mut last_tries = 0;
     let mut syncing = Syncing::default();
     loop {
         syncing.look(&pen);
         // Under steady load others of this thread get their turn.
         consume_budget().await;
         let written = match pen.write_at_once(&log) {
-            nothing @ (AtOnce::Nothing | AtOnce::Busy) => {
-                if nothing == AtOnce::Nothing {
-                    failures = 0;
-                }
+            AtOnce::Nothing | AtOnce::Busy => {
                 tokio::select! {
                     () = log.work_to_do() => {}
                     () = syncing.due() => {}
@@ -64,14 +63,20 @@ pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>) {
         };
         match written {
             Ok(Goes::NoFurther) => return,
-            Ok(Goes::On) => failures = 0,
+            Ok(Goes::On) => {}
             Err(Unwritten { ended }) => {
-                failures += 1;
-                if failures > LAST_TRIES && ended {
-                    let _done = spawn_blocking(move || pen.give_up(&log)).await;
-                    return;
+                let closes = closing.is_cancelled();
+                if ended && closes {
+                    if last_tries == LAST_TRIES {
+                        let _done = spawn_blocking(move || pen.give_up(&log)).await;
+                        return;
+                    }
+                    last_tries += 1;
                 }
-                sleep(RETRY_EVERY).await;
+                tokio::select! {
+                    () = sleep(RETRY_EVERY) => {}
+                    () = closing.cancelled(), if !closes => {}
+                }
             }
         }
     }
@@ -125,5 +130,72 @@ impl Syncing {
             Some(at) => sleep_until(at).await,
             None => std::future::pending().await,
         }
+    }
+}
+
+// Elsewhere a folder whose files are open keeps its name.
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::protocol::{Frame, Kind, Run};
+    use crate::relay::PeerId;
+    use crate::relay::account::Account;
+    use crate::relay::card::Card;
+    use crate::relay::limits::Limits;
+    use crate::relay::log::Fate;
+    use crate::relay::pen::Written;
+    use crate::relay::shelf::tests::{heading, shelf};
+
+    /// A room that has ended, whose keeper cannot write.
+    struct Scene {
+        folder: tempfile::TempDir,
+        shelf: Arc<crate::relay::shelf::Shelf>,
+        keeper: JoinHandle<()>,
+        closing: CancellationToken,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let shelf = Arc::new(shelf(folder.path()));
+            std::fs::rename(folder.path().join("rooms"), folder.path().join("aside")).unwrap();
+            let log = Arc::new(Log::journaled(Limits::default().keep()));
+            let card = Card::new(PeerId(1), "10.0.0.1:1".to_owned(), Account::boundless());
+            let run = Run::from(Frame::new(Kind(140), b"edit"));
+            let now = std::time::Instant::now();
+            log.append(&Arc::new(card), run, now).unwrap();
+            log.end(Fate::Recent);
+            let written = Written::new(heading("Room"), None);
+            let pen = Pen::new(Arc::clone(&shelf), written, Arc::default());
+            let closing = CancellationToken::new();
+            let keeper = tokio::spawn(keep(log, Arc::new(pen), closing.clone()));
+            Self {
+                folder,
+                shelf,
+                keeper,
+                closing,
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_room_that_has_ended_is_written_once_it_can_be() {
+        let scene = Scene::new();
+        sleep(100 * RETRY_EVERY).await;
+        assert!(!scene.keeper.is_finished());
+        let folder = scene.folder.path();
+        std::fs::rename(folder.join("aside"), folder.join("rooms")).unwrap();
+        scene.keeper.await.unwrap();
+        assert_eq!(scene.shelf.recent().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_the_end_of_the_program_does_not_wait_for_the_disk() {
+        let scene = Scene::new();
+        sleep(10 * RETRY_EVERY).await;
+        let start = Instant::now();
+        scene.closing.cancel();
+        scene.keeper.await.unwrap();
+        assert!(start.elapsed() <= 2 * RETRY_EVERY);
     }
 }

@@ -2,22 +2,28 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::account::Budget;
+use super::guests::Origin;
 use super::hub::Hub;
 use super::keeper::keep;
 use super::lanes::Lanes;
 use super::log::{Keep, Log};
-use super::pen::{Open, Pen};
+use super::pen::{Pen, Written};
 use super::restore::{Found, restore};
 use super::shelf::{Keeping, Shelf};
 use crate::archive::{Heading, Maker};
 use crate::protocol::Attributes;
+
+/// How often a folder that cannot be had is tried again.
+const TAKE_EVERY: Duration = Duration::from_secs(5);
 
 /// The shelf, and the tasks that write its files.
 #[derive(Clone, Debug)]
@@ -26,6 +32,8 @@ pub(super) struct Library {
     /// Those who write. They end when their rooms do.
     pub(super) keepers: TaskTracker,
     lanes: Arc<Lanes>,
+    /// Cancelled when the program ends: what cannot be written by then is given up.
+    pub(super) closing: CancellationToken,
 }
 
 /// How far bringing rooms back is, in bytes of their files.
@@ -42,6 +50,8 @@ pub struct Progress {
 pub(super) struct Revived {
     /// Rooms that are there again.
     pub(super) rooms: Vec<String>,
+    /// Those of them of which parts were damaged.
+    pub(super) repaired: Vec<String>,
     /// Files that could not be used, in sentences.
     pub(super) lost: Vec<String>,
     /// Why rooms are not kept at all.
@@ -49,27 +59,43 @@ pub(super) struct Revived {
 }
 
 impl Library {
-    /// Takes the folder.
-    ///
-    /// # Errors
-    /// When it cannot be used, in words.
-    pub(super) async fn open(keeping: Keeping, lanes: Arc<Lanes>) -> Result<Self, String> {
-        let folder = keeping.folder.display().to_string();
-        let opening = spawn_blocking(move || {
-            let shelf = Shelf::open(&keeping)?;
-            shelf.expire(SystemTime::now());
-            std::io::Result::Ok(shelf)
-        });
-        let shelf = match opening.await {
-            Ok(Ok(shelf)) => shelf,
-            Ok(Err(error)) => return Err(format!("the folder {folder} cannot be used: {error}")),
-            Err(error) => return Err(error.to_string()),
-        };
-        Ok(Self {
-            shelf: Arc::new(shelf),
+    pub(super) fn new(keeping: Keeping, lanes: Arc<Lanes>) -> Self {
+        Self {
+            shelf: Arc::new(Shelf::new(keeping)),
             keepers: TaskTracker::new(),
             lanes,
-        })
+            closing: CancellationToken::new(),
+        }
+    }
+
+    /// Takes the folder, if it can be had. Whoever writes a room later tries again.
+    ///
+    /// # Errors
+    /// When it cannot, in words.
+    pub(super) async fn take_folder(&self) -> Result<(), String> {
+        let shelf = Arc::clone(&self.shelf);
+        match spawn_blocking(move || shelf.take().map(drop)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                let folder = self.shelf.folder().display();
+                Err(format!("the folder {folder} cannot be used: {error}"))
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Tries until the folder can be had.
+    pub(super) async fn await_folder(self, ended: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = ended.cancelled() => return,
+                () = sleep(TAKE_EVERY) => {}
+            }
+            if self.take_folder().await.is_ok() {
+                tracing::info!("rooms are kept from now on");
+                return;
+            }
+        }
     }
 
     /// Brings back all rooms that were alive.
@@ -142,14 +168,18 @@ impl Library {
             self.shelf.remove(&found.open.path);
             return;
         }
+        let repaired = found.repaired;
         match hub.bring_back(found) {
             Ok(()) => {
                 tracing::info!(room = name, "brought back");
+                if repaired {
+                    revived.repaired.push(name.clone());
+                }
                 revived.rooms.push(name);
             }
             Err((why, found)) => {
                 tracing::warn!(room = name, "put to the recent rooms: {why}");
-                self.shelf.retire(&found.open.path);
+                self.shelf.retire(&found.open.path, None);
                 revived
                     .lost
                     .push(format!("“{name}” is under the recent rooms: {why}"));
@@ -171,14 +201,14 @@ impl Library {
             let mut found = restore(&library.shelf, &path, |_| true).map_err(|error| {
                 // Unless it was put aside it stays where it was.
                 if path.exists() {
-                    library.shelf.retire(&path);
+                    library.shelf.retire(&path, None);
                 }
                 error.to_string()
             })?;
             let name = found.heading.room.clone();
             found.make_joinable();
             hub.bring_back(found).map_err(|(why, found)| {
-                library.shelf.retire(&found.open.path);
+                library.shelf.retire(&found.open.path, None);
                 why
             })?;
             Ok(name)
@@ -188,11 +218,12 @@ impl Library {
             .unwrap_or_else(|error| Err(error.to_string()))
     }
 
-    /// The log of a room that is made, with somebody who writes it down.
+    /// The log of a room that is made, by a guest perhaps, with somebody who writes it down.
     pub(super) fn begin(
         &self,
         room: &str,
         attributes: &Attributes,
+        guest: Option<Origin>,
         keep: Keep,
         tell: &Arc<Notify>,
     ) -> Arc<Log> {
@@ -202,7 +233,7 @@ impl Library {
             attributes: attributes.clone(),
             maker: Maker::this_program(SystemTime::now()),
         };
-        self.keep(&log, heading, None, tell);
+        self.keep(&log, Written::new(heading, guest), tell);
         log
     }
 
@@ -216,15 +247,15 @@ impl Library {
     ) -> Arc<Log> {
         let log = Log::restored(keep, budget, found.restored);
         let log = Arc::new(log);
-        self.keep(&log, found.heading, Some(found.open), tell);
+        self.keep(&log, Written::on(found.heading, found.open), tell);
         log
     }
 
-    fn keep(&self, log: &Arc<Log>, heading: Heading, open: Option<Open>, tell: &Arc<Notify>) {
-        let (shelf, tell) = (Arc::clone(&self.shelf), Arc::clone(tell));
-        let pen = Arc::new(Pen::new(shelf, heading, open, tell));
+    fn keep(&self, log: &Arc<Log>, written: Written, tell: &Arc<Notify>) {
+        let pen = Pen::new(Arc::clone(&self.shelf), written, Arc::clone(tell));
+        let pen = Arc::new(pen);
         log.is_written_by(pen.clone());
-        let keeping = keep(Arc::clone(log), Arc::clone(&pen));
+        let keeping = keep(Arc::clone(log), Arc::clone(&pen), self.closing.clone());
         self.lanes.spawn(&self.keepers, pen, keeping);
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::guests::Origin;
 use super::log::Keep;
 use super::pending::PendingLimits;
-use crate::archive::COMMAND_BYTES;
+use crate::archive::{ATTRIBUTES_BYTES, COMMAND_BYTES};
 use crate::net::Patience;
 use crate::protocol::FrameLimits;
 
@@ -41,7 +41,8 @@ pub struct Limits {
     /// The same for all peers. Who then has left more than 64 KiB unread and asks for more is closed.
     pub pending_bytes_of_all: usize,
     /// Bytes of memory that the attributes of one client or room may take, about. All clients
-    /// together, and all rooms, get a quarter of `control_bytes`, as a list of them is one message.
+    /// together, and all rooms, get a quarter of `control_bytes`, as a list of them is one message. No more
+    /// than [`ATTRIBUTES_BYTES`].
     pub attributes_bytes: usize,
     /// Bytes of memory that the attributes of all clients of one address may take, about.
     pub attributes_bytes_per_address: usize,
@@ -142,14 +143,23 @@ impl Limits {
     /// Curbs what is more than this program can do. Gives a sentence about it, if there was any.
     #[must_use = "people are to know"]
     pub fn curb(&mut self) -> Option<String> {
-        let (asked, most) = (self.command_bytes, COMMAND_BYTES);
-        self.command_bytes = asked.min(most);
-        (asked > most).then(|| {
-            format!(
-                "`command_bytes` is {asked}, and the file of a room holds commands of {most} bytes at most, which is \
-                 used instead"
-            )
-        })
+        let (command, attributes) = (self.command_bytes, self.attributes_bytes);
+        self.command_bytes = command.min(COMMAND_BYTES);
+        self.attributes_bytes = attributes.min(ATTRIBUTES_BYTES);
+        let mut said = Vec::new();
+        if command > COMMAND_BYTES {
+            said.push(format!(
+                "`command_bytes` is {command}, and the file of a room holds commands of {COMMAND_BYTES} bytes at most, \
+                 which is used instead"
+            ));
+        }
+        if attributes > ATTRIBUTES_BYTES {
+            said.push(format!(
+                "`attributes_bytes` is {attributes}, and the file of a room holds attributes of {ATTRIBUTES_BYTES} \
+                 bytes at most, which is used instead"
+            ));
+        }
+        (!said.is_empty()).then(|| said.join("; "))
     }
 
     /// What somebody's attributes may take while those of all others of its sort take `others`: what

@@ -560,12 +560,7 @@ fn a_file_says_that_the_room_is_whole_only_behind_its_content() {
     for _ in 0..3 {
         append(&log, 1, [command(140, &large, "")], Instant::now());
     }
-    append(
-        &log,
-        1,
-        [command(Kind::FRAME.0, "x", "")],
-        Instant::now(),
-    );
+    append(&log, 1, [command(Kind::FRAME.0, "x", "")], Instant::now());
     log.note_attributes(&joinable());
     append(&log, 1, [command(140, "later", "")], Instant::now());
     let mut said = Vec::new();

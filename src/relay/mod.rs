@@ -5,7 +5,8 @@
 //!   commands are `block.rs`, `Block`s: what one sender sent together.
 //! - `pen.rs`, `Pen`: writes a room's journal, which is ahead of what members see; `keeper.rs`: sees to it
 //!   that all is written, and comes to the disk. `cold.rs`, `Cold`: reads from it what is not in memory any
-//!   more. `shelf.rs`, `Shelf`: the folder of the rooms' files; `restore.rs`: a room brought back from one;
+//!   more. `shelf.rs`, `Shelf`: the folder of the rooms' files; `recent.rs`: those that ended, and how
+//!   long they stay; `restore.rs`: a room brought back from one;
 //!   `library.rs`: what ties these together; `disk.rs`: how the disk does.
 //! - `hub.rs`, `Hub`: the rules. Plain synchronous methods behind one lock, no I/O. `state.rs` and
 //!   `room.rs`: what they are about.
@@ -55,6 +56,7 @@ mod pace;
 mod peer;
 mod pen;
 mod pending;
+mod recent;
 mod restore;
 mod room;
 #[cfg(test)]
@@ -72,8 +74,9 @@ pub use guests::{Ban, Guests, Origin};
 pub use lanes::lane_threads;
 pub use library::Progress;
 pub use limits::Limits;
+pub use recent::Recent;
 pub use serve::{Bound, Relay, RelayError, bind};
-pub use shelf::{Keeping, Recent, recent_rooms};
+pub use shelf::{Keeping, recent_rooms};
 
 /// One connection, for as long as the relay runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::cold::ColdFile;
+use super::guests::Origin;
 use super::lanes::Carrier;
 use super::log::{Fate, Log, Scribe, Work};
 use super::shelf::Shelf;
@@ -24,6 +25,8 @@ const AT_ONCE_BYTES: usize = 16 << 10;
 #[derive(Debug)]
 pub(super) struct Pen {
     heading: Heading,
+    /// Who made the room, if a guest did while this program runs.
+    guest: Option<Origin>,
     /// The journal, if it is there. Held while it is written, and never waited for on a runtime's thread;
     /// under it the log's lock is taken.
     open: Mutex<Option<Open>>,
@@ -41,6 +44,34 @@ pub(super) struct Pen {
 pub(super) struct Open {
     pub(super) path: PathBuf,
     pub(super) writer: JournalWriter,
+}
+
+/// What a pen writes.
+#[derive(Debug)]
+pub(super) struct Written {
+    heading: Heading,
+    guest: Option<Origin>,
+    open: Option<Open>,
+}
+
+impl Written {
+    /// A room that is new.
+    pub(super) fn new(heading: Heading, guest: Option<Origin>) -> Self {
+        Self {
+            heading,
+            guest,
+            open: None,
+        }
+    }
+
+    /// A room that goes on.
+    pub(super) fn on(heading: Heading, open: Open) -> Self {
+        Self {
+            heading,
+            guest: None,
+            open: Some(open),
+        }
+    }
 }
 
 /// What came of writing where the task runs.
@@ -81,14 +112,16 @@ pub(super) struct Unwritten {
 }
 
 impl Pen {
-    pub(super) fn new(
-        shelf: Arc<Shelf>,
-        heading: Heading,
-        open: Option<Open>,
-        tell: Arc<Notify>,
-    ) -> Self {
+    /// `tell` rings when something is to be told to people.
+    pub(super) fn new(shelf: Arc<Shelf>, written: Written, tell: Arc<Notify>) -> Self {
+        let Written {
+            heading,
+            guest,
+            open,
+        } = written;
         Self {
             heading,
+            guest,
             open: Mutex::new(open),
             shelf,
             tell,
@@ -238,7 +271,7 @@ impl Pen {
         drop(log.let_go_of_file());
         if let Some(Open { path, writer }) = open.take() {
             let file = writer.into_file();
-            self.shelf.retire(&path);
+            self.shelf.retire(&path, self.guest);
             // Last, as it may take long and the program may be waiting to end.
             if let Err(error) = self.shelf.disk.sync(&file) {
                 tracing::warn!("a room's file may not be on the disk yet: {error}");
@@ -319,7 +352,7 @@ mod tests {
     use crate::relay::account::Account;
     use crate::relay::card::Card;
     use crate::relay::limits::Limits;
-    use crate::relay::shelf::tests::{heading, keeping};
+    use crate::relay::shelf::tests::{heading, shelf};
 
     const EDIT_BYTES: usize = 100;
 
@@ -333,10 +366,10 @@ mod tests {
     impl Scene {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let shelf = Arc::new(Shelf::open(&keeping(folder.path())).unwrap());
+            let shelf = Arc::new(shelf(folder.path()));
             Self {
                 log: Log::journaled(Limits::default().keep()),
-                pen: Pen::new(shelf, heading("Room"), None, Arc::default()),
+                pen: Pen::new(shelf, Written::new(heading("Room"), None), Arc::default()),
                 folder,
             }
         }

@@ -84,7 +84,7 @@ impl Bound {
     }
 
     /// Brings the rooms back that were alive when the last relay there was killed, then starts. Who
-    /// connects meanwhile waits. Where the folder cannot be used the rooms live in memory, and
+    /// connects meanwhile waits. Where the folder cannot be used the rooms live in memory until it can, and
     /// [`Relay::trouble`] says why.
     ///
     /// When the last receiver of `progress` is gone this stops: the relay has no rooms then, and the next
@@ -97,22 +97,24 @@ impl Bound {
         progress: &watch::Sender<Progress>,
     ) -> Relay {
         let lanes = Lanes::here();
-        match Library::open(keeping, Arc::clone(&lanes)).await {
-            Ok(library) => {
-                let hub = Arc::new(Hub::new(limits, guests, Some(library.clone())));
-                let revived = library.revive_all(&hub, progress).await;
-                self.run(hub, revived, lanes)
-            }
+        let library = Library::new(keeping, Arc::clone(&lanes));
+        let taken = library.take_folder().await;
+        let hub = Arc::new(Hub::new(limits, guests, Some(library.clone())));
+        let revived = match taken {
+            Ok(()) => library.revive_all(&hub, progress).await,
             Err(why) => {
                 tracing::error!("rooms are not kept: {why}");
-                let revived = Revived {
+                Revived {
                     trouble: Some(why),
                     ..Revived::default()
-                };
-                let hub = Arc::new(Hub::new(limits, guests, None));
-                self.run(hub, revived, lanes)
+                }
             }
+        };
+        let relay = self.run(hub, revived, lanes);
+        if !library.shelf.is_held() {
+            tokio::spawn(library.await_folder(relay.shutdown.clone()));
         }
+        relay
     }
 
     pub(super) fn run(self, hub: Arc<Hub>, revived: Revived, lanes: Arc<Lanes>) -> Relay {

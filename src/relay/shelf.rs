@@ -2,28 +2,33 @@
 //!
 //! A room that lives is `NAME-TIME.mixdesk` in the folder itself. When it ends it moves to `recent/`,
 //! where it stays for a number of days and within a number of bytes. A file with damage in it is kept
-//! as it was in `damaged/`. One program uses a folder at a time; another one takes the next, `rooms-2`.
+//! as it was in `damaged/`. One program uses a folder at a time; another one takes the next, `rooms-2`, and
+//! whose turn it is later takes over what a program left there that is gone.
 
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::disk::Disk;
+use super::guests::Origin;
 use super::pen::Open;
-use crate::archive::journal::{JournalWriter, peek};
+use super::recent::{self, Aged, EXTENSION, Recent, Stay, rooms};
+use crate::archive::journal::JournalWriter;
 use crate::archive::{ArchiveError, Heading, unix_millis};
 
-/// What a room's file is called at the end.
-const EXTENSION: &str = "mixdesk";
 const RECENT: &str = "recent";
 const DAMAGED: &str = "damaged";
 /// A file that is being written anew, because the old one is damaged.
 const REPAIRING: &str = "repairing";
 const LOCK: &str = "lock";
-/// How many of those at most, however small.
+/// How many rooms that ended at most, however small.
 const RECENT_ROOMS: usize = 1000;
 /// How many programs of one user can host at the same time and keep their rooms.
 const FOLDERS: u32 = 9;
@@ -41,65 +46,92 @@ pub struct Keeping {
     pub recent_bytes: u64,
 }
 
-/// A room that ended and can be brought back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recent {
-    /// What to ask for it by: the name of its file.
-    pub id: String,
-    /// Its name.
-    pub room: String,
-    /// Size of its file.
-    pub bytes: u64,
-    /// When it ended.
-    pub ended: SystemTime,
-}
-
-/// The folder, held by this program alone.
+/// The folder, held by this program alone as soon as it can be had.
 #[derive(Debug)]
 pub(super) struct Shelf {
-    folder: PathBuf,
-    recent_for: Duration,
-    recent_bytes: u64,
+    keeping: Keeping,
+    held: OnceLock<Held>,
+    /// One at a time takes the folder.
+    taking: Mutex<()>,
     /// Rings when a room has come to the recent ones or left them.
     changed: watch::Sender<()>,
     pub(super) disk: Disk,
+    /// Which guests have made which of the recent rooms, as far as they ended since this program runs.
+    makers: Mutex<HashMap<String, Origin>>,
+    /// Rooms may be too old or too many; one at a time looks.
+    overfull: AtomicBool,
+    expiring: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Held {
+    folder: PathBuf,
     /// Let go of by the system however this program ends.
     _lock: File,
 }
 
 impl Shelf {
-    /// Takes the folder, or the next one where another program has it.
-    pub(super) fn open(keeping: &Keeping) -> io::Result<Self> {
+    /// Holds no folder yet: [`take`](Self::take) does.
+    pub(super) fn new(keeping: Keeping) -> Self {
+        Self {
+            keeping,
+            held: OnceLock::new(),
+            taking: Mutex::default(),
+            changed: watch::Sender::new(()),
+            disk: Disk::default(),
+            makers: Mutex::default(),
+            overfull: AtomicBool::new(false),
+            expiring: Mutex::default(),
+        }
+    }
+
+    /// Takes the folder, or the next one where another program has it, unless that is done; gives it. Takes
+    /// over what is in folders of programs that are gone. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be had. It may be tried again.
+    pub(super) fn take(&self) -> io::Result<&Path> {
+        let _taking = self.taking.lock();
+        if let Some(held) = self.held.get() {
+            return Ok(&held.folder);
+        }
+        let wanted = &self.keeping.folder;
         for number in 1..=FOLDERS {
-            let folder = numbered(&keeping.folder, number);
+            let folder = numbered(wanted, number);
             fs::create_dir_all(folder.join(RECENT))?;
-            let lock = OpenOptions::new()
-                .create(true)
-                .write(true)
-                .truncate(false)
-                .open(folder.join(LOCK))?;
-            match lock.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => continue,
-                Err(TryLockError::Error(error)) => return Err(error),
-            }
-            return Ok(Self {
+            let Some(lock) = lock(&folder)? else {
+                continue;
+            };
+            let held = Held {
                 folder,
-                recent_for: keeping.recent_for,
-                recent_bytes: keeping.recent_bytes,
-                changed: watch::Sender::new(()),
-                disk: Disk::default(),
                 _lock: lock,
-            });
+            };
+            let held = self.held.get_or_init(|| held);
+            for number in number + 1..=FOLDERS {
+                let left = numbered(wanted, number);
+                if let Err(error) = take_over(&left, &held.folder) {
+                    let left = left.display();
+                    tracing::warn!("the rooms in {left} stay there for now: {error}");
+                }
+            }
+            self.expire(SystemTime::now());
+            self.changed.send_replace(());
+            return Ok(&held.folder);
         }
         Err(io::Error::other(format!(
             "{FOLDERS} other programs keep their rooms there"
         )))
     }
 
-    /// Where the rooms' files are.
+    /// Where the rooms' files are, or are to be.
     pub(super) fn folder(&self) -> &Path {
-        &self.folder
+        let held = self.held.get();
+        held.map_or(&self.keeping.folder, |held| &held.folder)
+    }
+
+    /// Whether it is this program's.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.get().is_some()
     }
 
     /// Rings when a room has come to the recent ones or left them.
@@ -109,15 +141,16 @@ impl Shelf {
 
     /// Starts a room's file.
     pub(super) fn create(&self, heading: &Heading) -> Result<Open, ArchiveError> {
+        let folder = self.take().map_err(ArchiveError::Open)?;
         let name = file_name(&heading.room, SystemTime::now());
         for number in 1.. {
             let name = match number {
                 1 => format!("{name}.{EXTENSION}"),
                 number => format!("{name}-{number}.{EXTENSION}"),
             };
-            let path = self.folder.join(&name);
+            let path = folder.join(&name);
             // So that it does not meet the other when it ends.
-            if self.folder.join(RECENT).join(&name).exists() {
+            if folder.join(RECENT).join(&name).exists() {
                 continue;
             }
             match OpenOptions::new().write(true).create_new(true).open(&path) {
@@ -138,17 +171,23 @@ impl Shelf {
 
     /// The files of rooms that were alive when the last program ended, oldest first.
     pub(super) fn living(&self) -> io::Result<Vec<PathBuf>> {
-        self.finish_repairs()?;
-        rooms(&self.folder)
+        let folder = self.take()?;
+        finish_repairs(folder)?;
+        rooms(folder)
     }
 
-    /// Puts a room that has ended to the recent ones, and makes place.
-    pub(super) fn retire(&self, path: &Path) {
+    /// Puts a room that has ended to the recent ones, and makes place. `maker`: the guest who made it, if
+    /// one did. Blocks.
+    pub(super) fn retire(&self, path: &Path, maker: Option<Origin>) {
         let Some(name) = path.file_name() else { return };
-        let to = self.folder.join(RECENT).join(name);
+        let to = self.folder().join(RECENT).join(name);
         if let Err(error) = fs::rename(path, &to) {
             tracing::warn!("a room that ended could not be put aside: {error}");
             return;
+        }
+        if let Some(maker) = maker {
+            let id = name.to_string_lossy().into_owned();
+            self.makers.lock().insert(id, maker);
         }
         // What it was last written is when it ended.
         if let Ok(file) = OpenOptions::new().append(true).open(&to)
@@ -156,13 +195,23 @@ impl Shelf {
         {
             tracing::debug!("the time of a room's end was not kept: {error}");
         }
-        self.expire(SystemTime::now());
+        self.overfull.store(true, Ordering::SeqCst);
+        // Whoever looks just now looks again: so one thread does, however many rooms end at once.
+        while self.overfull.load(Ordering::SeqCst) {
+            let Some(_expiring) = self.expiring.try_lock() else {
+                break;
+            };
+            if self.overfull.swap(false, Ordering::SeqCst) {
+                self.expire(SystemTime::now());
+            }
+        }
         self.changed.send_replace(());
     }
 
-    /// The rooms that ended, latest first.
+    /// The rooms that ended, latest first. Blocks.
     pub(super) fn recent(&self) -> Vec<Recent> {
-        latest_first(recent_in(&self.folder))
+        let held = self.held.get();
+        held.map_or_else(Vec::new, |held| recent::all_in(&held.folder.join(RECENT)))
     }
 
     /// Takes a recent room's file back among those that live.
@@ -171,11 +220,12 @@ impl Shelf {
     /// When there is no such file, or it cannot be moved.
     pub(super) fn take_back(&self, id: &str) -> io::Result<PathBuf> {
         let from = self.recent_path(id)?;
-        let to = self.folder.join(id);
+        let to = self.folder().join(id);
         if to.exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         fs::rename(from, &to)?;
+        self.makers.lock().remove(id);
         self.changed.send_replace(());
         Ok(to)
     }
@@ -186,6 +236,7 @@ impl Shelf {
     /// When there is no such file, or it cannot be removed.
     pub(super) fn forget(&self, id: &str) -> io::Result<()> {
         fs::remove_file(self.recent_path(id)?)?;
+        self.makers.lock().remove(id);
         self.changed.send_replace(());
         Ok(())
     }
@@ -193,26 +244,25 @@ impl Shelf {
     fn recent_path(&self, id: &str) -> io::Result<PathBuf> {
         // An id is one of ours, and no way to somewhere else.
         let is_name = Path::new(id).file_name().is_some_and(|name| name == id);
-        if !is_name {
-            return Err(io::ErrorKind::NotFound.into());
+        match self.held.get() {
+            Some(held) if is_name => Ok(held.folder.join(RECENT).join(id)),
+            _ => Err(io::ErrorKind::NotFound.into()),
         }
-        Ok(self.folder.join(RECENT).join(id))
     }
 
     /// Removes recent rooms that are too old or too many.
-    pub(super) fn expire(&self, now: SystemTime) {
-        let mut total = 0;
-        for (number, recent) in self.recent().into_iter().enumerate() {
-            total += recent.bytes;
-            // A clock that was set back makes nothing older.
-            let age = now.duration_since(recent.ended).unwrap_or_default();
-            // The latest stays however large it is: nobody was asked before it ended.
-            let fits = number == 0 || total <= self.recent_bytes && number < RECENT_ROOMS;
-            if fits && age <= self.recent_for {
-                continue;
-            }
-            match self.forget(&recent.id) {
-                Ok(()) => tracing::info!(room = recent.room, "a recent room was removed"),
+    fn expire(&self, now: SystemTime) {
+        let stay = Stay {
+            rooms: RECENT_ROOMS,
+            bytes: self.keeping.recent_bytes,
+            age: self.keeping.recent_for,
+        };
+        let paths = rooms(&self.folder().join(RECENT)).unwrap_or_default();
+        let files = paths.iter().filter_map(|path| Aged::of(path)).collect();
+        let over = stay.over(files, &self.makers.lock(), now);
+        for Aged { id, .. } in over {
+            match self.forget(&id) {
+                Ok(()) => tracing::info!(file = id, "a recent room was removed"),
                 Err(error) => tracing::warn!("an old room could not be removed: {error}"),
             }
         }
@@ -226,7 +276,7 @@ impl Shelf {
 
     /// Puts a file aside that cannot be used, as it is.
     pub(super) fn set_aside(&self, path: &Path) -> io::Result<PathBuf> {
-        let folder = self.folder.join(DAMAGED);
+        let folder = self.folder().join(DAMAGED);
         fs::create_dir_all(&folder)?;
         let name = path
             .file_name()
@@ -248,24 +298,64 @@ impl Shelf {
     pub(super) fn repairing(path: &Path) -> PathBuf {
         path.with_extension(REPAIRING)
     }
+}
 
-    /// A repair writes the good parts anew, sets the old file aside, and renames the new one. Ended in
-    /// between, that is finished; ended before, it is done again.
-    fn finish_repairs(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.folder)? {
-            let path = entry?.path();
-            if path.extension().is_none_or(|end| end != REPAIRING) {
+/// Makes the folder this program's; `None` where it is another's.
+fn lock(folder: &Path) -> io::Result<Option<File>> {
+    let lock = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(folder.join(LOCK))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Moves what is in the folder of a program that is gone.
+fn take_over(left: &Path, to: &Path) -> io::Result<()> {
+    if !left.is_dir() {
+        return Ok(());
+    }
+    let Some(_lock) = lock(left)? else {
+        return Ok(());
+    };
+    finish_repairs(left)?;
+    for part in ["", RECENT] {
+        let from = left.join(part);
+        if !from.is_dir() {
+            continue;
+        }
+        for path in rooms(&from)? {
+            let target = to.join(part).join(path.file_name().unwrap_or_default());
+            if target.exists() {
                 continue;
             }
-            let target = path.with_extension(EXTENSION);
-            if target.exists() {
-                fs::remove_file(&path)?;
-            } else {
-                fs::rename(&path, &target)?;
-            }
+            fs::rename(&path, &target)?;
+            tracing::info!(file = %target.display(), "taken over from a program that is gone");
         }
-        Ok(())
     }
+    Ok(())
+}
+
+/// A repair writes the good parts anew, sets the old file aside, and renames the new one. Ended in
+/// between, that is finished; ended before, it is done again.
+fn finish_repairs(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|end| end != REPAIRING) {
+            continue;
+        }
+        let target = path.with_extension(EXTENSION);
+        if target.exists() {
+            fs::remove_file(&path)?;
+        } else {
+            fs::rename(&path, &target)?;
+        }
+    }
+    Ok(())
 }
 
 fn numbered(folder: &Path, number: u32) -> PathBuf {
@@ -277,47 +367,13 @@ fn numbered(folder: &Path, number: u32) -> PathBuf {
     folder.with_file_name(name)
 }
 
-/// The rooms' files in a folder, by name, which is nearly by age.
-fn rooms(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|end| end == EXTENSION) && path.is_file() {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
 /// The rooms that ended whose files are in `folder` or in those of other programs beside it, latest
 /// first. Only looks, so that it does not matter who has the folders. Blocks.
 #[must_use]
 pub fn recent_rooms(folder: &Path) -> Vec<Recent> {
     let folders = (1..=FOLDERS).map(|number| numbered(folder, number));
-    latest_first(folders.flat_map(|folder| recent_in(&folder)).collect())
-}
-
-fn recent_in(folder: &Path) -> Vec<Recent> {
-    let paths = rooms(&folder.join(RECENT)).unwrap_or_default();
-    paths.iter().filter_map(|path| look_at(path)).collect()
-}
-
-fn latest_first(mut recent: Vec<Recent>) -> Vec<Recent> {
-    recent.sort_by(|a, b| (b.ended, &b.id).cmp(&(a.ended, &a.id)));
-    recent
-}
-
-fn look_at(path: &Path) -> Option<Recent> {
-    let id = path.file_name()?.to_str()?.to_owned();
-    let metadata = path.metadata().ok()?;
-    let heading = peek(File::open(path).ok()?).ok()?;
-    Some(Recent {
-        id,
-        room: heading.room,
-        bytes: metadata.len(),
-        ended: metadata.modified().ok()?,
-    })
+    let all = folders.flat_map(|folder| recent::all_in(&folder.join(RECENT)));
+    recent::latest_first(all.collect())
 }
 
 /// What a room's file is called: its name as far as every system allows it, and when it was made.
@@ -351,6 +407,12 @@ pub(super) mod tests {
         }
     }
 
+    pub(in crate::relay) fn shelf(folder: &Path) -> Shelf {
+        let shelf = Shelf::new(keeping(folder));
+        shelf.take().unwrap();
+        shelf
+    }
+
     pub(in crate::relay) fn heading(room: &str) -> Heading {
         Heading {
             room: room.to_owned(),
@@ -369,12 +431,12 @@ pub(super) mod tests {
     fn ended(shelf: &Shelf, room: &str, seconds_ago: u64) {
         let Open { path, writer } = shelf.create(&heading(room)).unwrap();
         drop(writer);
-        shelf.retire(&path);
+        shelf.retire(&path, None);
         let recent = shelf.recent();
         let id = &recent.iter().find(|recent| recent.room == room).unwrap().id;
         let file = OpenOptions::new()
             .append(true)
-            .open(shelf.folder.join(RECENT).join(id))
+            .open(shelf.folder().join(RECENT).join(id))
             .unwrap();
         let then = SystemTime::now() - Duration::from_secs(seconds_ago);
         file.set_modified(then).unwrap();
@@ -383,38 +445,70 @@ pub(super) mod tests {
     #[test]
     fn a_folder_is_one_programs_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let first = Shelf::open(&keeping(folder.path())).unwrap();
-        let second = Shelf::open(&keeping(folder.path())).unwrap();
-        assert_eq!(first.folder, folder.path().join("rooms"));
-        assert_eq!(second.folder, folder.path().join("rooms-2"));
+        let first = shelf(folder.path());
+        let second = shelf(folder.path());
+        assert_eq!(first.folder(), folder.path().join("rooms"));
+        assert_eq!(second.folder(), folder.path().join("rooms-2"));
         for (shelf, room) in [(&first, "a"), (&second, "b")] {
             let bell = shelf.bell();
             let open = shelf.create(&heading(room)).unwrap();
             assert!(!bell.has_changed().unwrap());
-            shelf.retire(&open.path);
+            shelf.retire(&open.path, None);
             assert!(bell.has_changed().unwrap());
         }
         let all = recent_rooms(&folder.path().join("rooms"));
         assert_eq!(names(&all), ["b", "a"], "whoever has the folders");
         assert!(recent_rooms(&folder.path().join("nowhere")).is_empty());
         drop(first);
-        let third = Shelf::open(&keeping(folder.path())).unwrap();
-        assert_eq!(third.folder, folder.path().join("rooms"));
+        let third = shelf(folder.path());
+        assert_eq!(third.folder(), folder.path().join("rooms"));
+    }
+
+    #[test]
+    fn what_a_program_left_that_is_gone_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let programs = [(); 3].map(|()| shelf(folder.path()));
+        for (number, shelf) in programs.iter().enumerate() {
+            let [ended, _living] = ["ended", "living"]
+                .map(|what| shelf.create(&heading(&format!("{what} {number}"))).unwrap());
+            shelf.retire(&ended.path, None);
+        }
+        let [first, second, third] = programs;
+        drop((first, second));
+        let again = shelf(folder.path());
+        assert_eq!(again.folder(), folder.path().join("rooms"));
+        assert_eq!(again.living().unwrap().len(), 2);
+        assert_eq!(again.recent().len(), 2);
+        assert_eq!(third.living().unwrap().len(), 1, "that one lives");
+        assert_eq!(third.recent().len(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_had_is_taken_once_it_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let in_the_way = folder.path().join("rooms");
+        fs::write(&in_the_way, "").unwrap();
+        let shelf = Shelf::new(keeping(folder.path()));
+        assert!(shelf.create(&heading("a")).is_err() && shelf.living().is_err());
+        assert!(shelf.recent().is_empty() && !shelf.is_held());
+        assert!(shelf.forget("x").is_err() && shelf.take_back("x").is_err());
+        fs::remove_file(in_the_way).unwrap();
+        assert!(shelf.create(&heading("a")).is_ok() && shelf.is_held());
     }
 
     #[test]
     fn a_room_lives_ends_and_is_taken_back() {
         let folder = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open(&keeping(folder.path())).unwrap();
+        let shelf = shelf(folder.path());
         let names_of_files = ["Décor 12", "../../x", "", "CON", "a/b\\c:d\n"];
         for room in names_of_files {
             let open = shelf.create(&heading(room)).unwrap();
-            assert_eq!(open.path.parent(), Some(shelf.folder.as_path()));
+            assert_eq!(open.path.parent(), Some(shelf.folder()));
         }
         let living = shelf.living().unwrap();
         assert_eq!(living.len(), names_of_files.len());
         for path in &living {
-            shelf.retire(path);
+            shelf.retire(path, None);
         }
         assert!(shelf.living().unwrap().is_empty());
         let recent = shelf.recent();
@@ -431,7 +525,7 @@ pub(super) mod tests {
     #[test]
     fn recent_rooms_go_by_age_and_by_size_the_oldest_first() {
         let folder = tempfile::tempdir().unwrap();
-        let mut shelf = Shelf::open(&keeping(folder.path())).unwrap();
+        let mut shelf = shelf(folder.path());
         for (room, ago) in [("b", 300), ("c", 200), ("d", 100), ("old", 90_000)] {
             ended(&shelf, room, ago);
         }
@@ -440,10 +534,10 @@ pub(super) mod tests {
         assert_eq!(shelf.recent().len(), 4, "a clock that was set back");
         shelf.expire(now);
         assert_eq!(names(&shelf.recent()), ["d", "c", "b"]);
-        shelf.recent_bytes = 2 * shelf.recent()[0].bytes;
+        shelf.keeping.recent_bytes = 2 * shelf.recent()[0].bytes;
         shelf.expire(now);
         assert_eq!(names(&shelf.recent()), ["d", "c"]);
-        shelf.recent_bytes = 1;
+        shelf.keeping.recent_bytes = 1;
         shelf.expire(now);
         assert_eq!(names(&shelf.recent()), ["d"], "the latest stays");
     }
@@ -451,8 +545,8 @@ pub(super) mod tests {
     #[test]
     fn a_repair_that_was_cut_short_is_finished_or_done_again() {
         let folder = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open(&keeping(folder.path())).unwrap();
-        let file = |name: &str| shelf.folder.join(name);
+        let shelf = shelf(folder.path());
+        let file = |name: &str| shelf.folder().join(name);
         fs::write(file("a.repairing"), "anew").unwrap();
         fs::write(file("b.repairing"), "half").unwrap();
         fs::write(file("b.mixdesk"), "old").unwrap();

@@ -39,6 +39,8 @@ pub(super) struct State {
     pub(super) gone_clients: Vec<String>,
     /// Gone since the last telling.
     pub(super) gone_rooms: BTreeSet<String>,
+    /// Logs of rooms that have ended, as long as somebody writes them down.
+    pub(super) ended: Vec<(String, Weak<Log>)>,
     /// Changed since the last telling.
     pub(super) changed_clients: HashMap<PeerId, BTreeSet<String>>,
     pub(super) changed_rooms: HashMap<String, BTreeSet<String>>,
@@ -200,6 +202,9 @@ impl State {
         };
         self.rooms_bytes -= room.bytes;
         room.log.end(room.fate());
+        self.ended.retain(|(_, log)| log.strong_count() > 0);
+        let log = Arc::downgrade(&room.log);
+        self.ended.push((name.to_owned(), log));
         // Told even when nobody was told of the room yet: its maker knows it, and waits for this.
         self.gone_rooms.insert(name.to_owned());
         if self.may_log(by) {

@@ -9,10 +9,10 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::member::Member;
-use super::{command, make};
+use super::{command, make, room_files, until};
 use crate::common::client::Got;
 use crate::common::noise::Noise;
-use crate::common::program::rooms_folder;
+use crate::common::program::{recent_folder, rooms_folder};
 use crate::common::{Client, Program};
 
 const ROOM: &str = "Shot 12";
@@ -260,8 +260,8 @@ async fn without_a_folder_for_rooms_it_hosts_all_the_same() {
     for _ in 0..100 {
         exchange.say(100).await;
     }
-    // Nobody in a room can do anything about that; who hosts can.
-    exchange.were_told(0).await;
+    exchange.told(1).await;
+    exchange.were_told(1).await;
     program.says("kept in memory only").await;
     let (code, took) = program.end(Signal::TERM);
     assert_eq!(code, Some(0));
@@ -270,6 +270,63 @@ async fn without_a_folder_for_rooms_it_hosts_all_the_same() {
         std::fs::read(rooms_folder(home.path())).unwrap(),
         b"in the way"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_there_is_a_folder_for_rooms_all_of_them_are_written_down() {
+    let home = TempDir::new().unwrap();
+    std::fs::write(rooms_folder(home.path()), "in the way").unwrap();
+    let program = Program::host(home.path());
+    let mut exchange = Exchange::start(&program, ROOM).await;
+    exchange.say(100).await;
+    exchange.told(1).await;
+    exchange.were_told(1).await;
+    std::fs::remove_file(rooms_folder(home.path())).unwrap();
+    exchange.told(2).await;
+    let told = exchange.were_told(2).await;
+    assert!(told[1].contains("again"), "{told:?}");
+    exchange.say(100).await;
+    program.kill();
+    check_restored(home.path(), &exchange.history).await;
+}
+
+/// The last one leaves while nothing can be written, and there is space again later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_ends_while_the_disk_is_full_is_written_down_once_it_is_not() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let program = Program::host(disk.path());
+    let mut exchange = Exchange::start(&program, ROOM).await;
+    exchange.say(100).await;
+    let ballast = disk.path().join("ballast");
+    let filled = std::fs::write(&ballast, vec![1; (DISK_MIB + 1) * MIB]);
+    assert!(filled.is_err());
+    // More than is left over in the file's last page.
+    for _ in 0..3 {
+        exchange.say(MIB).await;
+    }
+    exchange.told(1).await;
+    exchange.were_told(1).await;
+    let Exchange { pair, history, .. } = exchange;
+    for member in pair {
+        member.cut_off().await;
+    }
+    let mut watcher = Client::connect(program.address()).await;
+    while !watcher.list_rooms().await.is_empty() {}
+    std::fs::remove_file(ballast).unwrap();
+    program.says("the room is written down again").await;
+    until("room put away", || {
+        room_files(&recent_folder(disk.path())).len() == 1
+    })
+    .await;
+    program.kill();
+    let away = std::fs::read(&room_files(&recent_folder(disk.path()))[0]).unwrap();
+    for got in history {
+        let wire = got.wire();
+        let is_there = away.windows(wire.len()).any(|part| part == wire);
+        assert!(is_there, "{} is not in the file", got.id);
+    }
 }
 
 /// The same for a folder that goes away, and comes back, while rooms are open.
