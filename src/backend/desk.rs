@@ -400,7 +400,8 @@ impl Desk {
     /// Takes in what happened on the link.
     fn follow(&mut self, happened: Happened) {
         match happened {
-            Happened::Opened(Ok(opened)) => {
+            Happened::Opened(opened) => {
+                let opened = *opened;
                 self.view.bringing_back = None;
                 self.hosted = opened.relay.map(Hosted::new);
                 if let Some(hosted) = &self.hosted {
@@ -437,7 +438,7 @@ impl Desk {
                 // It may have changed since the session was asked for.
                 self.tell_identity();
             }
-            Happened::Opened(Err(failure)) => {
+            Happened::NotOpened(failure) => {
                 self.link = Link::Offline;
                 self.view.status = Status::Offline;
                 self.view.bringing_back = None;

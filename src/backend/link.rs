@@ -42,7 +42,8 @@ pub(super) enum Link {
 
 /// Something that happened on the link.
 pub(super) enum Happened {
-    Opened(Result<Opened, Failure>),
+    Opened(Box<Opened>),
+    NotOpened(Failure),
     BringsBack(BringingBack),
     Changed(Arc<Snapshot>),
     Event(Event),
@@ -68,7 +69,8 @@ impl Link {
                 tokio::select! {
                     biased;
                     opened = task => match opened {
-                        Ok(opened) => Happened::Opened(opened),
+                        Ok(Ok(opened)) => Happened::Opened(Box::new(opened)),
+                        Ok(Err(failure)) => Happened::NotOpened(failure),
                         Err(error) => {
                             tracing::error!("connecting ended badly: {error}");
                             Happened::Ended

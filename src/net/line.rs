@@ -145,6 +145,10 @@ impl Pulse for Line {
     fn is_dead(&self, patience: Duration) -> bool {
         self.0.writing.read().is_dead(patience)
     }
+
+    fn is_on_its_way(&self) -> bool {
+        self.0.writing.read().is_on_its_way()
+    }
 }
 
 #[cfg(test)]

@@ -13,17 +13,28 @@ pub trait Pulse {
     /// Whether the other end has left everything unanswered for so long, although it was asked several
     /// times. `false` where the system does not tell.
     fn is_dead(&self, patience: Duration) -> bool;
+
+    /// Whether something that was written has not come there yet. `false` where the system does not tell.
+    fn is_on_its_way(&self) -> bool;
 }
 
 impl Pulse for WriteHalf<'_> {
     fn is_dead(&self, patience: Duration) -> bool {
         silence(self.as_ref()).is_some_and(|silence| silence >= patience)
     }
+
+    fn is_on_its_way(&self) -> bool {
+        is_on_its_way(self.as_ref())
+    }
 }
 
 impl Pulse for OwnedWriteHalf {
     fn is_dead(&self, patience: Duration) -> bool {
         silence(self.as_ref()).is_some_and(|silence| silence >= patience)
+    }
+
+    fn is_on_its_way(&self) -> bool {
+        is_on_its_way(self.as_ref())
     }
 }
 
@@ -33,11 +44,19 @@ impl Pulse for tokio::io::DuplexStream {
     fn is_dead(&self, _patience: Duration) -> bool {
         false
     }
+
+    fn is_on_its_way(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]
 impl<T> Pulse for tokio::io::WriteHalf<T> {
     fn is_dead(&self, _patience: Duration) -> bool {
+        false
+    }
+
+    fn is_on_its_way(&self) -> bool {
         false
     }
 }
@@ -53,6 +72,11 @@ fn silence(stream: &tokio::net::TcpStream) -> Option<Duration> {
     // What is sent again, and what asks whether it takes anything by now.
     let asked = told.tcpi_retransmits.max(told.tcpi_probes);
     (asked >= UNANSWERED).then(|| Duration::from_millis(told.tcpi_last_ack_recv.into()))
+}
+
+#[cfg(target_os = "linux")]
+fn is_on_its_way(stream: &tokio::net::TcpStream) -> bool {
+    info(stream).is_some_and(|told| told.tcpi_unacked > 0 || told.tcpi_notsent_bytes > 0)
 }
 
 #[cfg(target_os = "linux")]
@@ -84,6 +108,11 @@ fn silence(_stream: &tokio::net::TcpStream) -> Option<Duration> {
     None
 }
 
+#[cfg(not(target_os = "linux"))]
+fn is_on_its_way(_stream: &tokio::net::TcpStream) -> bool {
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +132,6 @@ mod tests {
             "it takes nothing any more"
         );
         assert!(!writer.is_dead(Duration::from_millis(400)));
+        assert_eq!(writer.is_on_its_way(), cfg!(target_os = "linux"));
     }
 }

@@ -138,6 +138,8 @@ pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(5);
 pub(super) const TELL_EVERY: Duration = Duration::from_millis(100);
 /// How long a peer that has to go may take to read what it still gets.
 pub(super) const DRAIN: Duration = Duration::from_secs(1);
+/// The same for one that takes something all the time, but slowly, unless this relay ends.
+pub(super) const SLOW_DRAIN: Duration = Duration::from_secs(30);
 
 impl Limits {
     /// Curbs what is more than this program can do. Gives a sentence about it, if there was any.

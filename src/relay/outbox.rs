@@ -390,6 +390,15 @@ impl Outbox {
             .map(|member| Arc::clone(&member.log))
     }
 
+    /// What was not taken yet, answers and its room's commands, it does not get any more.
+    pub(super) fn forget_rest(&self) {
+        let mut state = self.state.lock();
+        while let Some(reply) = state.replies.pop_front() {
+            state.pending.remove(reply.waiting_bytes());
+        }
+        state.member = None;
+    }
+
     /// Nothing new will be put in: the write loop is to end once all is written.
     pub(super) fn close(&self, last: Option<Reply>) {
         let mut state = self.state.lock();

@@ -19,7 +19,7 @@ use super::card::Card;
 use super::cold::ColdError;
 use super::delivery::{Delivery, Gathered};
 use super::hub::{Admission, Hub};
-use super::limits::DRAIN;
+use super::limits::{DRAIN, SLOW_DRAIN};
 use super::log::{Full, Log};
 use super::outbox::{Outbox, Reply};
 use super::pace::MessagePace;
@@ -95,7 +95,7 @@ impl End {
     fn farewell(&self) -> Option<Reply> {
         let text = match self {
             // Where its room could not be read it may be in the middle of a frame.
-            Self::Closed | Self::Write(_) | Self::Overfull(_) | Self::Cold(_) => return None,
+            Self::Closed | Self::Write(_) | Self::Cold(_) => return None,
             Self::Read(
                 ReadError::Io(_) | ReadError::Truncated | ReadError::Frame(FrameError::NotMixer(_)),
             ) => {
@@ -104,6 +104,10 @@ impl End {
             Self::Shutdown => CLOSING.to_owned(),
             Self::Host(words) => words.clone(),
             Self::Full(why) => why.clone(),
+            Self::Overfull(limit) => format!(
+                "The server closed the connection: you asked for answers without reading them, and more than {limit} \
+                 bytes waited."
+            ),
             Self::Read(error) => format!("The server closed the connection: {error}."),
         };
         Some(Reply::message(&RelayMessage::SendError(text)))
@@ -203,13 +207,20 @@ pub(super) async fn run<R, W>(
         if matches!(end, End::Write(_) | End::Cold(_)) {
             return;
         }
+        // The words are not to wait behind what it has been too slow for.
+        if matches!(end, End::Overfull(_) | End::Host(_)) {
+            outbox.forget_rest();
+        }
         outbox.close(end.farewell());
-        let told = matches!(timeout(DRAIN, &mut writing).await, Ok(Ok(())));
+        let carried = || line.as_ref().map_or(0, Line::carried);
+        let told = last_words(writing, carried, &shutdown).await;
         told && !matches!(end, End::Closed)
     };
     // Who did not take its last words in time has none on their way.
     if told {
-        let lingering = linger(&mut reader, &mut writer);
+        let start = Instant::now();
+        let may_wait = || start.elapsed() < SLOW_DRAIN && !shutdown.is_cancelled();
+        let lingering = linger(&mut reader, &mut writer, may_wait);
         lingering.instrument(card.span.clone()).await;
     }
 }
@@ -226,20 +237,43 @@ fn log_end(end: &End, card: &Card, quiet: bool) {
     }
 }
 
-/// Closes our side, and takes what the other end still sends for a moment: closing with unread bytes
-/// would make the system throw away the last words on their way.
-pub(super) async fn linger<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+/// Writes what is left for a peer that has to go, as long as it takes some of it. Whether it took all.
+async fn last_words(
+    mut writing: impl Future<Output = Result<(), Unwritten>> + Unpin,
+    carried: impl Fn() -> u64,
+    shutdown: &CancellationToken,
+) -> bool {
+    let start = Instant::now();
+    loop {
+        let before = carried();
+        if let Ok(written) = timeout(DRAIN, &mut writing).await {
+            return written.is_ok();
+        }
+        if carried() == before || start.elapsed() > SLOW_DRAIN || shutdown.is_cancelled() {
+            return false;
+        }
+    }
+}
+
+/// Closes our side, and takes what the other end still sends for a moment, or as long as something is on its
+/// way there and it `may_wait`: closing with unread bytes would make the system throw away the last words.
+pub(super) async fn linger<R: AsyncRead + Unpin, W: AsyncWrite + Pulse + Unpin>(
     reader: &mut R,
     writer: &mut W,
+    may_wait: impl Fn() -> bool,
 ) {
-    let closing = async {
-        writer.shutdown().await?;
-        let mut sink = [0; 4096];
-        while reader.read(&mut sink).await? > 0 {}
-        io::Result::Ok(())
-    };
-    if let Ok(Err(error)) = timeout(DRAIN, closing).await {
+    if let Err(error) = writer.shutdown().await {
         tracing::debug!("closing: {error}");
+        return;
+    }
+    let mut ended = pin!(async {
+        let mut sink = [0; 4096];
+        while matches!(reader.read(&mut sink).await, Ok(1..)) {}
+    });
+    while timeout(DRAIN, &mut ended).await.is_err() {
+        if !may_wait() || !writer.is_on_its_way() {
+            return;
+        }
     }
 }
 

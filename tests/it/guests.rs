@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mixdesk::net::Bind;
 use mixdesk::relay::{Failed, GuestError, Guests, Limits, Relay, bind};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::common::arena::{Arena, FLAT_BYTES, Watched, tight};
@@ -160,7 +160,9 @@ async fn who_does_not_read_is_kicked_all_the_same() {
     // Closed a second later; what it had not taken by then is cut off.
     soon("the close", async {
         let mut sink = vec![0; 1 << 20];
-        while tokio::io::AsyncReadExt::read(&mut stalled.stream, &mut sink)
+        while stalled
+            .stream
+            .read(&mut sink)
             .await
             .is_ok_and(|count| count > 0)
         {}
@@ -660,4 +662,40 @@ async fn a_member_who_stays_far_behind_is_dropped_where_the_host_wants_that() {
     assert_eq!(relay.peers(), 2);
     sender.barrier().await;
     awake.barrier().await;
+}
+
+/// It hears the reason behind all that is on its way to it, however long that takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_member_that_is_dropped_hears_why() {
+    let relay = relay_with(Limits {
+        slow_bytes: 4 << 20,
+        slow_seconds: 1,
+        ..Limits::default()
+    });
+    let mut sender = Client::hello(relay.address()).await;
+    sender.make("R").await;
+    let mut slow = Client::hello(relay.address()).await;
+    slow.enter("R").await;
+    let large = vec![7; 1 << 20];
+    for _ in 0..32 {
+        sender.send(140, &large).await;
+    }
+    let mut stream = slow.stream;
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
+    let (mut last, mut part) = (Vec::new(), vec![0; 64 << 10]);
+    // At some 3 MB/s.
+    soon("the end", async {
+        loop {
+            pace.tick().await;
+            match stream.read(&mut part).await {
+                Ok(0) => break,
+                Ok(read) => last.extend_from_slice(&part[..read]),
+                Err(error) => panic!("it was cut off: {error}"),
+            }
+            last.drain(..last.len().saturating_sub(1000));
+        }
+    })
+    .await;
+    let last = String::from_utf8_lossy(&last);
+    assert!(last.contains("bytes behind your room"), "it was not told");
 }
