@@ -24,6 +24,7 @@ use super::library::Library;
 use super::limits::{ERROR_TEXT_BYTES, LOG_LINES, Limits, ROOM_NAME_BYTES, SWEEP_EVERY};
 use super::log::Log;
 use super::outbox::{Member, Outbox, Reply};
+use super::pace::{Crowd, MessagePace, Pace, SharedPace};
 use super::pending::Pending;
 use super::restore::Found;
 use super::room::{Refusal, Room, awaits_scene, made_with, shown, update};
@@ -44,6 +45,8 @@ pub(super) struct Hub {
     pub(super) door: Arc<Door>,
     /// Bytes that wait for all peers.
     pending: Arc<AtomicUsize>,
+    /// How fast all of them send messages.
+    messages: SharedPace,
     /// Rings when something is to be told.
     changed: Arc<Notify>,
     limits: Limits,
@@ -64,6 +67,8 @@ pub(super) struct Admission {
     pub(super) ended: oneshot::Receiver<String>,
     /// The log does not tell of it.
     pub(super) quiet: bool,
+    /// How fast it may send messages.
+    pub(super) pace: MessagePace,
 }
 
 impl Hub {
@@ -76,6 +81,7 @@ impl Hub {
             bulletin: Bulletin::new(),
             door: Arc::new(Door::new(&limits, guests)),
             pending: Arc::default(),
+            messages: SharedPace::new(limits.control_messages_a_second_of_all, Instant::now()),
             changed: Arc::default(),
             budget: Budget::new(limits.rooms_bytes),
             limits,
@@ -108,16 +114,26 @@ impl Hub {
             .with_text(attribute::IP, &address.ip().to_string())
             .with_count(attribute::PORT, address.port().into())
             .with_text_or_null(attribute::ROOM, None);
-        let share = state.shares.entry(address.ip().into()).or_default();
+        let origin = Origin::from(address.ip());
+        let share = state.shares.entry(origin).or_default();
         share.peers += 1;
-        let limits = self.limits.pending(address.ip().into());
+        let now = Instant::now();
+        let mut crowds = vec![(Crowd::All, self.messages.clone())];
+        if !self.limits.spares(origin) {
+            let a_second = self.limits.control_messages_a_second_per_address;
+            let of_address = share
+                .messages
+                .get_or_insert_with(|| SharedPace::new(a_second, now));
+            crowds.push((Crowd::Address, of_address.clone()));
+        }
+        let pace = MessagePace::new(self.limits.control_messages_a_second, crowds, now);
         let pending = Pending::new(
-            limits,
+            self.limits.pending(origin),
             Arc::clone(&share.pending),
             Arc::clone(&self.pending),
         );
         let (end, ended) = oneshot::channel();
-        let account = self.account(&mut state, address.ip().into());
+        let account = self.account(&mut state, origin);
         let card = Arc::new(Card::new(id, client_id, account));
         let outbox = Outbox::new(pending, Arc::clone(&card));
         let peer = Peer {
@@ -145,6 +161,7 @@ impl Hub {
             news_cursor,
             ended,
             quiet,
+            pace,
         })
     }
 
@@ -355,9 +372,38 @@ impl Hub {
         Ok(())
     }
 
+    /// Whether another room may be made by a peer that is not on this computer.
+    fn may_make(&self, state: &mut State, id: PeerId, maker: Origin) -> Result<(), Refusal> {
+        let makers = || state.rooms.values().filter_map(|room| room.maker);
+        if makers().filter(|(_, origin)| *origin == maker).count() >= self.limits.rooms_per_address
+        {
+            return Err(format!(
+                "{} rooms were made from your address already. Delete one first.",
+                self.limits.rooms_per_address
+            ));
+        }
+        if makers().filter(|(peer, _)| *peer == id).count() >= self.limits.rooms_per_peer {
+            return Err(format!(
+                "You have made {} rooms already. Delete one first.",
+                self.limits.rooms_per_peer
+            ));
+        }
+        let (a_minute, now) = (self.limits.new_rooms_a_minute.max(1), Instant::now());
+        let at_once = u32::try_from(self.limits.rooms_per_address).unwrap_or(u32::MAX);
+        let new = || Pace::every(Duration::from_secs(60) / a_minute, at_once, now);
+        let pace = state.room_paces.entry(maker).or_insert_with(new);
+        pace.take(now).map_err(|wait| {
+            format!(
+                "{at_once} rooms were made from your address lately, and {a_minute} more may be in a minute. Try again \
+                 in {} s.",
+                wait.as_secs() + 1
+            )
+        })
+    }
+
     fn make_room(
         &self,
-        state: &State,
+        state: &mut State,
         id: PeerId,
         maker: Origin,
         request: &JoinRequest,
@@ -373,14 +419,8 @@ impl Hub {
             ));
         }
         self.has_place(state)?;
-        let theirs = |room: &&Room| room.maker == Some(maker);
-        if !self.limits.spares(maker)
-            && state.rooms.values().filter(theirs).count() >= self.limits.rooms_per_address
-        {
-            return Err(format!(
-                "{} rooms were made from your address already. Delete one first.",
-                self.limits.rooms_per_address
-            ));
+        if !self.limits.spares(maker) {
+            self.may_make(state, id, maker)?;
         }
         let mut attributes = made_with(request).with_flag(attribute::KEEP_OPEN, false);
         if request.blender_version == ANY_VERSION {
@@ -403,7 +443,7 @@ impl Hub {
             bytes,
             log,
             members: BTreeSet::from([id]),
-            maker: Some(maker),
+            maker: Some((id, maker)),
             joinable: false,
             keep_open: false,
             filler: None,
@@ -497,6 +537,7 @@ impl Hub {
             state
                 .accounts
                 .retain(|_, account| account.strong_count() > 0);
+            state.room_paces.retain(|_, pace| !pace.is_rested(now));
         }
         let rooms = state.rooms.values();
         let logs: Vec<_> = rooms.map(|room| Arc::clone(&room.log)).collect();

@@ -30,9 +30,18 @@ pub struct Limits {
     pub rooms: usize,
     /// Rooms at the same time that were made from one address.
     pub rooms_per_address: usize,
+    /// Rooms at the same time that were made on one connection.
+    pub rooms_per_peer: usize,
+    /// Rooms that may be made in a minute from one address, once as many as may be there at the same time
+    /// were made.
+    pub new_rooms_a_minute: u32,
     /// Messages a second of one peer that are no room commands, once five seconds' worth have come at
     /// once. Those beyond wait, and so does all that the peer sends after them.
     pub control_messages_a_second: u32,
+    /// The same of all peers of one address. Who sends no more than a hundred a second does not wait.
+    pub control_messages_a_second_per_address: u32,
+    /// The same of all peers.
+    pub control_messages_a_second_of_all: u32,
     /// Bytes of memory, about, that answers may take which wait for one peer to read them. More ends
     /// its connection. A room's history is not counted: it waits in the room, once for all.
     pub pending_bytes: usize,
@@ -56,7 +65,7 @@ pub struct Limits {
     /// Seconds that a new address waits for the host to let it in, where the host is asked.
     pub ask_seconds: u64,
     /// This computer (127.0.0.0/8 and ::1) is the host's own: none of what is bounded by address is
-    /// for it, the host is not asked about it, and it cannot be banned.
+    /// for it, nor is `rooms_per_peer`, the host is not asked about it, and it cannot be banned.
     pub spare_this_computer: bool,
     /// Bytes of memory that a room may take, about, for commands that are live only or stand in its file
     /// as well. They are there for members who are a little behind.
@@ -93,8 +102,13 @@ impl Default for Limits {
             connects_a_second: 20,
             rooms: 1024,
             rooms_per_address: 64,
+            rooms_per_peer: 32,
+            // Each has a file, which stays under the recent rooms.
+            new_rooms_a_minute: 20,
             // An artist at work sends ten or twenty.
             control_messages_a_second: 2000,
+            control_messages_a_second_per_address: 8000,
+            control_messages_a_second_of_all: 20_000,
             pending_bytes: 16 << 20,
             pending_bytes_per_address: 64 << 20,
             pending_bytes_of_all: 256 << 20,

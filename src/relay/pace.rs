@@ -1,6 +1,9 @@
 //! How often something may happen: rules without clocks.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::protocol::Kind;
 
@@ -71,44 +74,105 @@ const MESSAGES_AT_ONCE_SECONDS: u32 = 5;
 /// A list of all clients or rooms is written anew for each that asks, and counts for so many messages.
 /// A Blender asks once.
 const LIST_MESSAGES: u32 = 20;
+/// Who sends no more than so many a second, which is more than an artist does, need not wait because of
+/// what others send.
+const MODEST_MESSAGES_A_SECOND: u32 = 100;
+
+/// Messages a second, and whose.
+#[derive(Debug)]
+struct Measured {
+    pace: Pace,
+    a_second: u32,
+}
+
+impl Measured {
+    fn new(a_second: u32, now: Instant) -> Self {
+        let at_once = a_second.saturating_mul(MESSAGES_AT_ONCE_SECONDS);
+        Self {
+            pace: Pace::new(a_second, at_once, now),
+            a_second,
+        }
+    }
+}
+
+/// The pace of several peers' messages together.
+#[derive(Clone, Debug)]
+pub(super) struct SharedPace(Arc<Mutex<Measured>>);
+
+impl SharedPace {
+    pub(super) fn new(a_second: u32, now: Instant) -> Self {
+        Self(Arc::new(Mutex::new(Measured::new(a_second, now))))
+    }
+}
 
 /// The pace of one peer's messages to the relay.
 #[derive(Debug)]
 pub(super) struct MessagePace {
-    pace: Pace,
+    own: Measured,
+    modest: Measured,
+    /// Of its address and of all.
+    shared: Vec<(Crowd, SharedPace)>,
     /// It has been told that it is too fast, and has not rested since.
     told: bool,
+}
+
+/// Whose messages are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Crowd {
+    /// Those of the peer alone.
+    Peer,
+    /// Those of its address.
+    Address,
+    /// Everybody's.
+    All,
 }
 
 /// A message has to wait.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Late {
     pub(super) wait: Duration,
+    /// Because of these …
+    pub(super) crowd: Crowd,
+    /// … which are more than so many a second.
+    pub(super) a_second: u32,
     /// It is the first since the peer last rested.
     pub(super) first: bool,
 }
 
 impl MessagePace {
-    pub(super) fn new(a_second: u32, now: Instant) -> Self {
-        let at_once = a_second.saturating_mul(MESSAGES_AT_ONCE_SECONDS);
+    pub(super) fn new(a_second: u32, shared: Vec<(Crowd, SharedPace)>, now: Instant) -> Self {
         Self {
-            pace: Pace::new(a_second, at_once, now),
+            own: Measured::new(a_second, now),
+            modest: Measured::new(MODEST_MESSAGES_A_SECOND, now),
+            shared,
             told: false,
         }
     }
 
     /// Counts a message. What it gives is to be waited for before the message is dealt with.
     pub(super) fn count(&mut self, kind: Kind, now: Instant) -> Option<Late> {
-        if self.told && self.pace.is_rested(now) {
+        if self.told && self.own.pace.is_rested(now) && self.modest.pace.is_rested(now) {
             self.told = false;
         }
         let weight = match kind {
             Kind::LIST_CLIENTS | Kind::LIST_ROOMS => LIST_MESSAGES,
             _ => 1,
         };
-        let wait = self.pace.borrow(weight, now);
+        let own = &mut self.own;
+        let mut late = (own.pace.borrow(weight, now), Crowd::Peer, own.a_second);
+        let is_modest = (0..weight).all(|_| self.modest.pace.take(now).is_ok());
+        for (crowd, pace) in self.shared.iter().filter(|_| !is_modest) {
+            let mut shared = pace.0.lock();
+            let wait = shared.pace.borrow(weight, now);
+            if wait > late.0 {
+                late = (wait, *crowd, shared.a_second);
+            }
+        }
+        let (wait, crowd, a_second) = late;
         (!wait.is_zero()).then(|| Late {
             wait,
+            crowd,
+            a_second,
             first: !std::mem::replace(&mut self.told, true),
         })
     }
@@ -147,7 +211,7 @@ mod tests {
     #[test]
     fn who_is_too_fast_is_told_once_until_it_rests() {
         let start = Instant::now();
-        let mut pace = MessagePace::new(100, start);
+        let mut pace = MessagePace::new(100, Vec::new(), start);
         for _ in 0..500 {
             assert_eq!(pace.count(Kind::CLIENT_ID, start), None);
         }
@@ -166,9 +230,36 @@ mod tests {
     }
 
     #[test]
+    fn many_who_are_fast_together_wait_and_who_is_modest_does_not() {
+        let start = Instant::now();
+        let shared = SharedPace::new(2000, start);
+        let peer = || MessagePace::new(2000, vec![(Crowd::Address, shared.clone())], start);
+        let (mut flooders, mut artist) = ([(); 10].map(|()| peer()), peer());
+        let (mut late, mut next) = (0, [start; 10]);
+        for millisecond in 0..10_000 {
+            let now = start + Duration::from_millis(millisecond);
+            for (flooder, next) in flooders.iter_mut().zip(&mut next) {
+                if *next > now {
+                    continue;
+                }
+                if let Some(one) = flooder.count(Kind::CLIENT_ID, now) {
+                    assert_eq!((one.crowd, one.a_second), (Crowd::Address, 2000));
+                    *next = now + one.wait;
+                    late += 1;
+                }
+            }
+            if millisecond.is_multiple_of(10) {
+                assert_eq!(artist.count(Kind::CLIENT_ID, now), None);
+            }
+        }
+        // Of 100 in 10 ms 20 are let through.
+        assert!(late > 10_000, "{late}");
+    }
+
+    #[test]
     fn lists_count_for_more() {
         let start = Instant::now();
-        let mut pace = MessagePace::new(100, start);
+        let mut pace = MessagePace::new(100, Vec::new(), start);
         for _ in 0..500 / LIST_MESSAGES {
             assert_eq!(pace.count(Kind::LIST_ROOMS, start), None);
         }

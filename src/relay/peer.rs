@@ -22,7 +22,7 @@ use super::hub::{Admission, Hub};
 use super::limits::{DRAIN, SLOW_DRAIN};
 use super::log::{Full, Log};
 use super::outbox::{Outbox, Reply};
-use super::pace::MessagePace;
+use super::pace::{Crowd, Late, MessagePace};
 use crate::net::{FrameReader, Line, Pulse, ReadError, WriteError, write_frames};
 use crate::protocol::{ClientMessage, Frame, FrameError, RelayMessage, Run};
 
@@ -166,6 +166,7 @@ pub(super) async fn run<R, W>(
         outbox,
         quiet,
         mut ended,
+        pace,
         ..
     } = admission;
     let presence = Presence {
@@ -183,7 +184,7 @@ pub(super) async fn run<R, W>(
             &card
         ));
         let end = {
-            let mut reading = pin!(read_loop(&mut reader, &hub, &outbox, &card, quiet));
+            let mut reading = pin!(read_loop(&mut reader, &hub, &outbox, &card, (quiet, pace)));
             // Others wait for what is read. The rest has its turn whenever the reading ends its own.
             let end = tokio::select! {
                 biased;
@@ -282,13 +283,12 @@ async fn read_loop<R: AsyncRead + Unpin>(
     hub: &Hub,
     outbox: &Outbox,
     card: &Arc<Card>,
-    quiet: bool,
+    (quiet, mut pace): (bool, MessagePace),
 ) -> End {
     let limits = hub.limits();
     let mut reader = FrameReader::new(io, limits.frames(), limits.patience());
     let mut log: Option<Arc<Log>> = None;
     let mut taken = 0;
-    let mut pace = MessagePace::new(limits.control_messages_a_second, Instant::now());
     loop {
         if taken >= TURN_BYTES {
             taken = 0;
@@ -315,7 +315,7 @@ async fn read_loop<R: AsyncRead + Unpin>(
                 taken += frame.wire_len().max(PIECE_BYTES);
                 if let Some(late) = pace.count(frame.kind(), Instant::now()) {
                     if late.first {
-                        let words = too_fast(limits.control_messages_a_second);
+                        let words = too_fast(&late);
                         card.span.in_scope(|| hub.refuse(card.id, words));
                     }
                     sleep(late.wait).await;
@@ -379,10 +379,14 @@ fn full_words(full: Full) -> String {
     }
 }
 
-fn too_fast(a_second: u32) -> String {
-    format!(
-        "You send more than {a_second} messages a second. What you send waits: nothing of it is lost."
-    )
+fn too_fast(late: &Late) -> String {
+    let a_second = late.a_second;
+    let who = match late.crowd {
+        Crowd::Peer => format!("You send more than {a_second} messages a second."),
+        Crowd::Address => format!("From your address come more than {a_second} messages a second."),
+        Crowd::All => format!("The server gets more than {a_second} messages a second."),
+    };
+    format!("{who} What you send waits: nothing of it is lost.")
 }
 
 fn control(hub: &Hub, id: PeerId, frame: &Frame) {

@@ -20,8 +20,8 @@ pub(super) struct Room {
     pub(super) bytes: usize,
     pub(super) log: Arc<Log>,
     pub(super) members: BTreeSet<PeerId>,
-    /// From where it was made.
-    pub(super) maker: Option<Origin>,
+    /// Who made it, and from where, unless it was brought back.
+    pub(super) maker: Option<(PeerId, Origin)>,
     pub(super) joinable: bool,
     pub(super) keep_open: bool,
     /// Who is bringing a scene into a room that was made without one.

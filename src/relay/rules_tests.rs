@@ -117,15 +117,17 @@ impl Client {
         self.got().iter().map(|frame| frame.kind().0).collect()
     }
 
+    fn errors(&mut self) -> Vec<String> {
+        let errors = self.messages().into_iter();
+        let text = |message| match message {
+            RelayMessage::SendError(text) => Some(text),
+            _ => None,
+        };
+        errors.filter_map(text).collect()
+    }
+
     fn error(&mut self) -> String {
-        let errors: Vec<_> = self
-            .messages()
-            .into_iter()
-            .filter_map(|message| match message {
-                RelayMessage::SendError(text) => Some(text),
-                _ => None,
-            })
-            .collect();
+        let errors = self.errors();
         let [error] = &errors[..] else {
             panic!("one error expected, got {errors:?}")
         };
@@ -726,4 +728,52 @@ fn addresses_are_forgotten_once_nothing_of_them_is_left() {
     }
     hub.tell(Instant::now() + 2 * SWEEP_EVERY);
     assert_eq!(hub.with_state(|state| state.accounts.len()), 0);
+}
+
+#[test]
+fn who_makes_room_after_room_has_to_wait() {
+    let hub = hub_with(Limits {
+        rooms_per_address: 4,
+        rooms_per_peer: 3,
+        new_rooms_a_minute: 1,
+        ..Limits::default()
+    });
+    let here = [192, 0, 2, 1];
+    let mut one = Client::at(&hub, (here, 1).into());
+    let kept = |client: &mut Client, room: &str| {
+        client.make(room);
+        client.say(ClientMessage::SetRoomKeepOpen(room.to_owned(), true));
+        client.say(ClientMessage::LeaveRoom(room.to_owned()));
+        client.errors().len()
+    };
+    for room in ["a", "b", "c"] {
+        assert_eq!(kept(&mut one, room), 0);
+    }
+    one.join("d");
+    assert_eq!(
+        one.errors(),
+        ["You have made 3 rooms already. Delete one first."]
+    );
+    let mut other = Client::at(&hub, (here, 2).into());
+    assert_eq!(kept(&mut other, "d"), 0);
+    other.join("e");
+    assert_eq!(
+        other.errors(),
+        ["4 rooms were made from your address already. Delete one first."]
+    );
+    other.say(ClientMessage::DeleteRoom("a".to_owned()));
+    other.join("e");
+    let [refusal] = &other.errors()[..] else {
+        panic!("that is too fast")
+    };
+    assert!(
+        refusal.starts_with("4 rooms were made from your address lately"),
+        "{refusal}"
+    );
+    let mut elsewhere = Client::at(&hub, ([192, 0, 2, 2], 1).into());
+    assert_eq!(kept(&mut elsewhere, "e"), 0);
+    let mut this_computer = Client::new(&hub, 3);
+    for number in 0..10 {
+        assert_eq!(kept(&mut this_computer, &format!("R{number}")), 0);
+    }
 }

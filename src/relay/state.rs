@@ -16,6 +16,7 @@ use super::guests::Origin;
 use super::limits::{ERRORS_A_TELLING, LOG_LINES};
 use super::log::{JournalNews, Log};
 use super::outbox::{Member, Outbox, Reply};
+use super::pace::{Pace, SharedPace};
 use super::room::{Refusal, Room, shown, update, vacant, with_figures};
 use crate::protocol::{Attributes, NamedAttributes, RelayMessage, attribute};
 
@@ -35,6 +36,8 @@ pub(super) struct State {
     pub(super) shares: HashMap<Origin, Share>,
     /// What was added to rooms from an origin, as long as a peer or a room of it is there.
     pub(super) accounts: HashMap<Origin, Weak<AddressAccount>>,
+    /// How fast rooms are made from an origin.
+    pub(super) room_paces: HashMap<Origin, Pace>,
     /// Gone since the last telling, and known to others.
     pub(super) gone_clients: Vec<String>,
     /// Gone since the last telling.
@@ -54,6 +57,8 @@ pub(super) struct Share {
     pub(super) attributes_bytes: usize,
     /// What waits for them to read it.
     pub(super) pending: Arc<AtomicUsize>,
+    /// How fast they send messages.
+    pub(super) messages: Option<SharedPace>,
 }
 
 #[derive(Debug)]

@@ -401,6 +401,7 @@ async fn connections_a_second_of_one_address_are_limited() {
 async fn rooms_and_attributes_of_one_address_are_limited() {
     let limits = Limits {
         rooms_per_address: 2,
+        new_rooms_a_minute: u32::MAX,
         attributes_bytes_per_address: 64 << 10,
         ..strict()
     };

@@ -42,6 +42,7 @@ pub(crate) fn tight() -> Limits {
         live_bytes: 1 << 20,
         // Attacks with many messages are to reach what lies behind; `guests.rs` is about the pace.
         control_messages_a_second: u32::MAX,
+        control_messages_a_second_of_all: u32::MAX,
         ..Limits::default()
     }
 }
