@@ -21,6 +21,8 @@ const FILE_HEADER_BYTES: usize = 20;
 const RECORD_HEADER_BYTES: usize = 12;
 /// Rooms that one start restores: a start takes longer than a room.
 const ROOMS: usize = 50;
+/// Rooms whose files are hurt around every end of a record.
+const THOROUGH: usize = 5;
 const CONTENT: u32 = 8;
 const EDITS: u32 = 30;
 /// After so many edits the attribute is set.
@@ -80,6 +82,23 @@ impl Damage {
                 }
             },
         }
+    }
+
+    /// At the end of a record, a byte before it and a byte after it.
+    fn around(noise: &mut Noise, end: usize, bytes: usize) -> Vec<Self> {
+        let mut bit = || 1 << noise.below(8);
+        let mut around = vec![
+            Self::Cut(end),
+            Self::Cut(end - 1),
+            Self::Flip(end - 1, bit()),
+        ];
+        if end < bytes {
+            around.extend([Self::Cut(end + 1), Self::Flip(end, bit())]);
+        } else {
+            // Of the next one, one byte is there already.
+            around.push(Self::Append(vec![bit()]));
+        }
+        around
     }
 
     fn applied(&self, bytes: &[u8]) -> Vec<u8> {
@@ -147,6 +166,15 @@ impl Journal {
         let all = journal.records.iter().flat_map(|record| &record.commands);
         assert_eq!(history(all), history(sent), "all commands are in the file");
         journal
+    }
+
+    /// All that may happen around an end: that of the header, that of every record.
+    fn around_ends(&self, noise: &mut Noise) -> Vec<Damage> {
+        let ends = self.records.iter().map(|record| record.at.end);
+        std::iter::once(FILE_HEADER_BYTES)
+            .chain(ends)
+            .flat_map(|end| Damage::around(noise, end, self.bytes.len()))
+            .collect()
     }
 
     /// Whether what stood here is not in `bytes` any more, wherever it is now.
@@ -228,7 +256,15 @@ struct Hurt<'a> {
     bytes: Vec<u8>,
 }
 
-impl Hurt<'_> {
+impl<'a> Hurt<'a> {
+    fn new(journal: &'a Journal, damage: Damage) -> Self {
+        Self {
+            bytes: damage.applied(&journal.bytes),
+            journal,
+            damage,
+        }
+    }
+
     /// Records that can still be read.
     fn left(&self) -> impl Iterator<Item = &Record> {
         let records = self.journal.records.iter();
@@ -380,39 +416,37 @@ async fn check(hurt: &[Hurt<'_>]) {
     }
 }
 
-/// `count` damages by chance; before them, with `boundaries`, those around all ends of records.
-async fn damage_rooms(count: usize, boundaries: bool) {
+/// `count` damages by chance; before them, in `thorough` of the rooms, those around all ends of records.
+async fn damage_rooms(count: usize, thorough: usize) {
     let mut noise = Noise::of_this_run();
     let journals = make_rooms(&mut noise).await;
-    let records = journals.iter().map(|journal| journal.records.len());
-    let planned = if boundaries {
-        records.max().unwrap()
-    } else {
-        0
-    } * 3;
-    println!("{planned} damages at the ends of records, {count} elsewhere");
+    let around: Vec<(&Journal, Vec<Damage>)> = journals
+        .iter()
+        .take(thorough)
+        .map(|journal| (journal, journal.around_ends(&mut noise)))
+        .collect();
+    let planned = around
+        .iter()
+        .map(|(_, damages)| damages.len())
+        .sum::<usize>();
+    println!("{planned} damages around the ends of records, {count} elsewhere");
+    // A room is there once, so each start restores it with one of its damages.
+    let starts = around.iter().map(|(_, damages)| damages.len()).max();
+    for start in 0..starts.unwrap_or(0) {
+        let of_this_start = around.iter().filter_map(|(journal, damages)| {
+            let damage = damages.get(start)?.clone();
+            Some(Hurt::new(journal, damage))
+        });
+        let hurt: Vec<Hurt<'_>> = of_this_start.collect();
+        check(&hurt).await;
+    }
     let mut done = 0;
-    while done < planned + count {
+    while done < count {
         let mut hurt = Vec::new();
         for journal in &journals {
-            let bytes = journal.bytes.len();
-            let damage = if done < planned {
-                let ends = &journal.records;
-                let end = ends[(done / 3).min(ends.len() - 1)].at.end;
-                match done % 3 {
-                    0 => Damage::Cut(end),
-                    1 => Damage::Flip(end - 1, 1),
-                    _ => Damage::Flip(end.min(bytes - 1), 1),
-                }
-            } else {
-                Damage::random(&mut noise, bytes, done)
-            };
+            let damage = Damage::random(&mut noise, journal.bytes.len(), done);
             done += 1;
-            hurt.push(Hurt {
-                bytes: damage.applied(&journal.bytes),
-                journal,
-                damage,
-            });
+            hurt.push(Hurt::new(journal, damage));
         }
         check(&hurt).await;
     }
@@ -420,13 +454,13 @@ async fn damage_rooms(count: usize, boundaries: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn damage_costs_what_it_touches_and_nothing_else() {
-    damage_rooms(2 * ROOMS, false).await;
+    damage_rooms(2 * ROOMS, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "thousands of damages take a while; run by .ci/run"]
 async fn damage_anywhere_costs_what_it_touches_and_nothing_else() {
-    damage_rooms(2000, true).await;
+    damage_rooms(2000, THOROUGH).await;
 }
 
 /// Whatever lies in the folder is left alone.

@@ -17,6 +17,7 @@ mod killed;
 mod member;
 mod model;
 mod peers;
+mod rough_company;
 mod soak;
 
 use std::path::{Path, PathBuf};

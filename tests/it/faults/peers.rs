@@ -1,6 +1,7 @@
 //! Broken and numerous peers beside healthy ones. `bad_input.rs` and `shutdown.rs` have those that
 //! claim, stop, ask without reading, and never read; here are those that only ever get on a little,
 //! close one direction, or flood the very room that others work in, and very many of them.
+//! `rough_company.rs` has most of them at once, around a program of its own.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
