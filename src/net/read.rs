@@ -34,7 +34,7 @@ pub enum ReadError {
     #[error("it stopped in the middle of a message for {} s", .0.as_secs_f32())]
     Stalled(Duration),
     /// The other end never sent a whole frame.
-    #[error("it said nothing for {} s after connecting", .0.as_secs_f32())]
+    #[error("it finished no message within {} s of connecting", .0.as_secs_f32())]
     Silent(Duration),
 }
 

@@ -23,7 +23,7 @@ pub enum Failed {
     #[error("it spoke {}", .0.words())]
     Foreign(Foreign),
     /// It never sent a whole message.
-    #[error("it said nothing for {0} s after connecting")]
+    #[error("it finished no message within {0} s of connecting")]
     Silent(u64),
     /// It broke a rule that ends a connection.
     #[error("cut off: {0}")]

@@ -153,12 +153,16 @@ async fn a_claim_takes_no_memory() {
 #[tokio::test]
 async fn a_peer_that_stops_is_closed() {
     let arena = Arena::start().await;
-    let silent = (0, vec![], "said nothing for 1 s");
-    let half_header = (0, frame(18, 0, b"")[..10].to_vec(), "said nothing for 1 s");
+    let silent = (0, vec![], "finished no message within 1 s");
+    let half_header = (
+        0,
+        frame(18, 0, b"")[..10].to_vec(),
+        "finished no message within 1 s",
+    );
     let half_first = (
         0,
         frame(1, 0, &[0; 90])[..50].to_vec(),
-        "said nothing for 1 s",
+        "finished no message within 1 s",
     );
     let in_header = (1, frame(18, 0, b"")[..1].to_vec(), "stopped in the middle");
     let in_small = (

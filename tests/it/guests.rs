@@ -325,7 +325,7 @@ async fn the_host_is_asked_about_mixers_only() {
     assert_eq!(http.errors(), [""; 0], "it would not understand");
     let silent = Client::connect(relay.address()).await;
     let told = turned_away(silent).await;
-    assert!(told.contains("it said nothing for 1 s"), "{told}");
+    assert!(told.contains("it finished no message within 1 s"), "{told}");
     while why(&relay).len() < 2 {
         assert_eq!(relay.waiting(), []);
         soon("news", bell.changed()).await.unwrap();
@@ -335,7 +335,7 @@ async fn the_host_is_asked_about_mixers_only() {
         why,
         [
             "it spoke HTTP (a web browser or web server)",
-            "it said nothing for 1 s after connecting"
+            "it finished no message within 1 s of connecting"
         ]
     );
 }
@@ -480,7 +480,7 @@ async fn attempts_that_failed_are_kept_with_their_reasons() {
         "refused: the server was full, with 2 people",
         "it spoke HTTP",
         "it spoke SSH",
-        "it said nothing for 1 s after connecting",
+        "it finished no message within 1 s of connecting",
         "cut off: a message of 2147483648 bytes",
     ];
     until(&relay, "them all", |relay| {

@@ -274,8 +274,8 @@ impl Outcome {
             () = trickling => panic!("it was let"),
             () = end(&mut seen) => {}
         }
-        let why = format!("it said nothing for {} s", place.stall_seconds);
-        let words = format!("The server closed the connection: {why} after connecting.");
+        let why = format!("it finished no message within {} s", place.stall_seconds);
+        let words = format!("The server closed the connection: {why} of connecting.");
         assert_eq!(seen.borrow().errors, [words]);
         self.logged = vec![why];
         self
