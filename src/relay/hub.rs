@@ -557,7 +557,7 @@ impl Hub {
         let Some(library) = &self.library else {
             return true;
         };
-        library.closing.cancel();
+        library.leftovers.closing.cancel();
         library.keepers.close();
         timeout(patience, library.keepers.wait()).await.is_ok()
     }

@@ -2,6 +2,7 @@
 //! brought it, that the file comes to the disk, and that people hear of trouble.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::task::coop::consume_budget;
@@ -29,11 +30,12 @@ struct Syncing {
     running: Option<JoinHandle<()>>,
 }
 
-/// Writes with `pen` what is in `log`, until the room has ended, and all of it is written or the program
-/// is `closing` and it cannot be.
-pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>, closing: CancellationToken) {
-    let _unkept = Unkept(Arc::clone(&log));
-    let mut last_tries = 0;
+/// Writes with `pen` what is in `log`, until the room has ended and all of it is written. Where it cannot be it
+/// is given up when the program ends, or with too many `leftovers`.
+pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>, leftovers: Leftovers) {
+    let mut unkept = Unkept(Some(Arc::clone(&log)));
+    let closing = leftovers.closing.clone();
+    let (mut last_tries, mut left) = (0, None);
     let mut syncing = Syncing::default();
     loop {
         syncing.look(&pen);
@@ -62,16 +64,20 @@ pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>, closing: CancellationToke
             }
         };
         match written {
-            Ok(Goes::NoFurther) => return,
+            Ok(Goes::NoFurther) => {
+                unkept.0 = None;
+                return;
+            }
             Ok(Goes::On) => {}
             Err(Unwritten { ended }) => {
                 let closes = closing.is_cancelled();
-                if ended && closes {
-                    if last_tries == LAST_TRIES {
+                if ended {
+                    let left = left.get_or_insert_with(|| leftovers.add(&log));
+                    if left.is_too_much() || last_tries == LAST_TRIES {
                         let _done = spawn_blocking(move || pen.give_up(&log)).await;
                         return;
                     }
-                    last_tries += 1;
+                    last_tries += u32::from(closes);
                 }
                 tokio::select! {
                     () = sleep(RETRY_EVERY) => {}
@@ -83,11 +89,53 @@ pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>, closing: CancellationToke
 }
 
 /// However the keeper ends, members are not to wait for what nobody writes down any more.
-struct Unkept(Arc<Log>);
+struct Unkept(Option<Arc<Log>>);
 
 impl Drop for Unkept {
     fn drop(&mut self) {
-        self.0.fails("nobody writes it any more");
+        if let Some(log) = &self.0 {
+            log.fails("nobody writes it any more");
+        }
+    }
+}
+
+/// What rooms that have ended hold in memory because it cannot be written down.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Leftovers {
+    /// Cancelled when the program ends: what cannot be written by then is given up.
+    pub(super) closing: CancellationToken,
+    bytes: Arc<AtomicUsize>,
+}
+
+impl Leftovers {
+    fn add(&self, log: &Log) -> Left {
+        let (bytes, most) = log.unstored_bytes();
+        let others = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Left {
+            of_all: Arc::clone(&self.bytes),
+            bytes,
+            is_too_much: others.saturating_add(bytes) > most,
+        }
+    }
+}
+
+/// What one of them holds, until this is dropped.
+struct Left {
+    of_all: Arc<AtomicUsize>,
+    bytes: usize,
+    is_too_much: bool,
+}
+
+impl Left {
+    /// All together hold more than one room may: it cannot go on like this.
+    fn is_too_much(&self) -> bool {
+        self.is_too_much
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.of_all.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -151,15 +199,19 @@ mod tests {
         folder: tempfile::TempDir,
         shelf: Arc<crate::relay::shelf::Shelf>,
         keeper: JoinHandle<()>,
-        closing: CancellationToken,
+        leftovers: Leftovers,
     }
 
     impl Scene {
         fn new() -> Self {
+            Self::with(Leftovers::default(), &Limits::default())
+        }
+
+        fn with(leftovers: Leftovers, limits: &Limits) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let shelf = Arc::new(shelf(folder.path()));
             std::fs::rename(folder.path().join("rooms"), folder.path().join("aside")).unwrap();
-            let log = Arc::new(Log::journaled(Limits::default().keep()));
+            let log = Arc::new(Log::journaled(limits.keep()));
             let card = Card::new(PeerId(1), "10.0.0.1:1".to_owned(), Account::boundless());
             let run = Run::from(Frame::new(Kind(140), b"edit"));
             let now = std::time::Instant::now();
@@ -167,13 +219,12 @@ mod tests {
             log.end(Fate::Recent);
             let written = Written::new(heading("Room"), None);
             let pen = Pen::new(Arc::clone(&shelf), written, Arc::default());
-            let closing = CancellationToken::new();
-            let keeper = tokio::spawn(keep(log, Arc::new(pen), closing.clone()));
+            let keeper = tokio::spawn(keep(log, Arc::new(pen), leftovers.clone()));
             Self {
                 folder,
                 shelf,
                 keeper,
-                closing,
+                leftovers,
             }
         }
     }
@@ -194,8 +245,22 @@ mod tests {
         let scene = Scene::new();
         sleep(10 * RETRY_EVERY).await;
         let start = Instant::now();
-        scene.closing.cancel();
+        scene.leftovers.closing.cancel();
         scene.keeper.await.unwrap();
         assert!(start.elapsed() <= 2 * RETRY_EVERY);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn rooms_that_have_ended_hold_no_more_than_one_may() {
+        let leftovers = Leftovers::default();
+        let limits = Limits {
+            unstored_bytes: 300,
+            ..Limits::default()
+        };
+        let [first, second] = [(); 2].map(|()| Scene::with(leftovers.clone(), &limits));
+        sleep(10 * RETRY_EVERY).await;
+        assert!(!first.keeper.is_finished() && second.keeper.is_finished());
+        leftovers.closing.cancel();
+        first.keeper.await.unwrap();
+        assert_eq!(leftovers.bytes.load(Ordering::Relaxed), 0);
     }
 }

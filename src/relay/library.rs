@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::account::Budget;
 use super::guests::Origin;
 use super::hub::Hub;
-use super::keeper::keep;
+use super::keeper::{Leftovers, keep};
 use super::lanes::Lanes;
 use super::log::{Keep, Log};
 use super::pen::{Pen, Written};
@@ -32,8 +32,8 @@ pub(super) struct Library {
     /// Those who write. They end when their rooms do.
     pub(super) keepers: TaskTracker,
     lanes: Arc<Lanes>,
-    /// Cancelled when the program ends: what cannot be written by then is given up.
-    pub(super) closing: CancellationToken,
+    /// Of rooms that have ended and cannot be written.
+    pub(super) leftovers: Leftovers,
 }
 
 /// How far bringing rooms back is, in bytes of their files.
@@ -64,7 +64,7 @@ impl Library {
             shelf: Arc::new(Shelf::new(keeping)),
             keepers: TaskTracker::new(),
             lanes,
-            closing: CancellationToken::new(),
+            leftovers: Leftovers::default(),
         }
     }
 
@@ -107,7 +107,7 @@ impl Library {
         let (library, hub, progress) = (self.clone(), Arc::clone(hub), progress.clone());
         let reviving = spawn_blocking(move || library.revive_living(&hub, &progress));
         reviving.await.unwrap_or_else(|error| Revived {
-            trouble: Some(error.to_string()),
+            lost: vec![format!("the rooms of the last time: {error}")],
             ..Revived::default()
         })
     }
@@ -255,7 +255,7 @@ impl Library {
         let pen = Pen::new(Arc::clone(&self.shelf), written, Arc::clone(tell));
         let pen = Arc::new(pen);
         log.is_written_by(pen.clone());
-        let keeping = keep(Arc::clone(log), Arc::clone(&pen), self.closing.clone());
+        let keeping = keep(Arc::clone(log), Arc::clone(&pen), self.leftovers.clone());
         self.lanes.spawn(&self.keepers, pen, keeping);
     }
 }

@@ -514,6 +514,12 @@ impl Log {
         }
     }
 
+    /// What of the room is not in its file, in bytes of memory, and how much that may be while the file cannot be
+    /// written.
+    pub(super) fn unstored_bytes(&self) -> (usize, usize) {
+        (self.inner.lock().unstored_bytes, self.keep.unstored_bytes)
+    }
+
     /// Reads from `cursor` up to `until`, as a replay: all of the history, whoever sent it. Nothing before the
     /// file says that the room is whole: one that does not is not brought back.
     pub(super) fn replay(&self, cursor: Seq, until: Seq) -> Read {
@@ -620,8 +626,13 @@ impl Log {
             }
             if let Some(last) = work.blocks.last() {
                 inner.stored = last.end();
-                let written = work.blocks.iter().map(Block::memory_bytes).sum();
-                inner.unstored_bytes = inner.unstored_bytes.saturating_sub(written);
+                inner.unstored_bytes = if inner.mode == Mode::Failing {
+                    // Some of the work may have been buried meanwhile.
+                    inner.unstored().map(Block::memory_bytes).sum()
+                } else {
+                    let written = work.blocks.iter().map(Block::memory_bytes).sum();
+                    inner.unstored_bytes.saturating_sub(written)
+                };
             }
             // Once only: written again behind what has come since, it would drop that as well.
             if inner.notes.cleared == work.notes.cleared {
@@ -826,10 +837,19 @@ impl Inner {
         }
     }
 
+    /// Whether all of the room is in memory: what is superseded need not stay for a file then.
+    fn is_in_memory_alone(&self) -> bool {
+        match self.mode {
+            Mode::Memory => true,
+            Mode::Failing => self.file.is_none(),
+            Mode::Journal => false,
+        }
+    }
+
     /// What of the memory, about, is for commands that nobody who joins gets and that will not go into a
     /// file: ephemeral ones, and without a file superseded ones too.
     fn dead_bytes(&self) -> usize {
-        if self.mode != Mode::Memory {
+        if !self.is_in_memory_alone() {
             return self.ephemeral_bytes;
         }
         let needed = usize::try_from(self.history.bytes()).unwrap_or(usize::MAX);
@@ -841,11 +861,11 @@ impl Inner {
     /// Forgets blocks that nobody who joins gets, and that will not go into a file: the oldest `bytes` of
     /// them, and those older than `age`.
     fn bury(&mut self, mut bytes: usize, age: Duration, now: Instant) {
+        let in_memory_alone = self.is_in_memory_alone();
         let Self {
             blocks,
             history,
             published,
-            mode,
             memory_bytes,
             ephemeral_bytes,
             unstored_bytes,
@@ -855,7 +875,7 @@ impl Inner {
             let too_old = now.saturating_duration_since(block.at) > age;
             let buried = (bytes > 0 || too_old)
                 && block.end() <= *published
-                && (*mode == Mode::Memory || !block.kept)
+                && (in_memory_alone || !block.kept)
                 && block.is_dead(history);
             if buried {
                 bytes = bytes.saturating_sub(block.run.wire().len());

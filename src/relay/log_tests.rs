@@ -594,3 +594,28 @@ fn trouble_is_over_when_all_that_was_seen_is_in_the_file() {
     write_down(&log);
     assert!(log.has_trouble_ended());
 }
+
+#[test]
+fn a_room_without_a_file_that_fails_forgets_what_is_superseded() {
+    let keep = Keep {
+        bytes: 10_000,
+        unstored_bytes: 100_000,
+        ..KEEP
+    };
+    let log = journaled(keep);
+    assert!(log.fails("there is no folder"));
+    let large = "l".repeat(1000);
+    for _ in 0..1000 {
+        append(&log, 1, [command(201, "Cube", &large)], Instant::now());
+    }
+    append(&log, 1, [command(140, "x", "")], Instant::now());
+    let expected = [command(201, "Cube", &large), command(140, "x", "")];
+    assert_eq!(all_replayed(&log), wire(&expected));
+    // What is buried while it is written counts once.
+    let work = log.work().unwrap();
+    log.sweep(Instant::now() + 2 * keep.age);
+    log.stored(&work, &vec![0; work.blocks.len()], 1);
+    write_down(&log);
+    assert_eq!(log.unstored_bytes().0, 0);
+    assert_eq!(log.trouble(), None);
+}

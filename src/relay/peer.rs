@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -174,6 +174,7 @@ pub(super) async fn run<R, W>(
         card: Arc::clone(&card),
     };
 
+    let patience;
     let told = {
         let mut writing = pin!(write_loop(
             &mut writer,
@@ -209,18 +210,21 @@ pub(super) async fn run<R, W>(
             return;
         }
         // The words are not to wait behind what it has been too slow for.
-        if matches!(end, End::Overfull(_) | End::Host(_)) {
+        patience = if matches!(end, End::Overfull(_) | End::Host(_)) {
             outbox.forget_rest();
-        }
+            SLOW_DRAIN
+        } else {
+            DRAIN
+        };
         outbox.close(end.farewell());
         let carried = || line.as_ref().map_or(0, Line::carried);
-        let told = last_words(writing, carried, &shutdown).await;
+        let told = last_words(writing, carried, patience, &shutdown).await;
         told && !matches!(end, End::Closed)
     };
     // Who did not take its last words in time has none on their way.
     if told {
         let start = Instant::now();
-        let may_wait = || start.elapsed() < SLOW_DRAIN && !shutdown.is_cancelled();
+        let may_wait = || start.elapsed() < patience && !shutdown.is_cancelled();
         let lingering = linger(&mut reader, &mut writer, may_wait);
         lingering.instrument(card.span.clone()).await;
     }
@@ -242,6 +246,7 @@ fn log_end(end: &End, card: &Card, quiet: bool) {
 async fn last_words(
     mut writing: impl Future<Output = Result<(), Unwritten>> + Unpin,
     carried: impl Fn() -> u64,
+    patience: Duration,
     shutdown: &CancellationToken,
 ) -> bool {
     let start = Instant::now();
@@ -250,7 +255,7 @@ async fn last_words(
         if let Ok(written) = timeout(DRAIN, &mut writing).await {
             return written.is_ok();
         }
-        if carried() == before || start.elapsed() > SLOW_DRAIN || shutdown.is_cancelled() {
+        if carried() == before || start.elapsed() >= patience || shutdown.is_cancelled() {
             return false;
         }
     }
@@ -438,7 +443,6 @@ async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
 mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll, ready};
-    use std::time::Duration;
 
     use tokio::io::ReadBuf;
     use tokio::task::coop::consume_budget;

@@ -52,7 +52,7 @@ pub(super) struct Shelf {
     keeping: Keeping,
     held: OnceLock<Held>,
     /// One at a time takes the folder.
-    taking: Mutex<()>,
+    taking: Mutex<Tried>,
     /// Rings when a room has come to the recent ones or left them.
     changed: watch::Sender<()>,
     pub(super) disk: Disk,
@@ -61,6 +61,14 @@ pub(super) struct Shelf {
     /// Rooms may be too old or too many; one at a time looks.
     overfull: AtomicBool,
     expiring: Mutex<()>,
+}
+
+/// Whether the folder was to be had before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Tried {
+    #[default]
+    Never,
+    InVain,
 }
 
 #[derive(Debug)]
@@ -91,10 +99,11 @@ impl Shelf {
     /// # Errors
     /// When it cannot be had. It may be tried again.
     pub(super) fn take(&self) -> io::Result<&Path> {
-        let _taking = self.taking.lock();
+        let mut taking = self.taking.lock();
         if let Some(held) = self.held.get() {
             return Ok(&held.folder);
         }
+        let tried = std::mem::replace(&mut *taking, Tried::InVain);
         let wanted = &self.keeping.folder;
         for number in 1..=FOLDERS {
             let folder = numbered(wanted, number);
@@ -112,6 +121,13 @@ impl Shelf {
                 if let Err(error) = take_over(&left, &held.folder) {
                     let left = left.display();
                     tracing::warn!("the rooms in {left} stay there for now: {error}");
+                }
+            }
+            if tried == Tried::InVain {
+                // Nobody brings them back any more: people work already.
+                for path in rooms(&held.folder)? {
+                    tracing::warn!(file = %path.display(), "a room of the last time is under the recent ones");
+                    self.retire(&path, None);
                 }
             }
             self.expire(SystemTime::now());
@@ -181,6 +197,12 @@ impl Shelf {
     pub(super) fn retire(&self, path: &Path, maker: Option<Origin>) {
         let Some(name) = path.file_name() else { return };
         let to = self.folder().join(RECENT).join(name);
+        // What it was last written is when it ended. Before others see it there: it may be an old file.
+        if let Ok(file) = OpenOptions::new().append(true).open(path)
+            && let Err(error) = file.set_modified(SystemTime::now())
+        {
+            tracing::debug!("the time of a room's end was not kept: {error}");
+        }
         if let Err(error) = fs::rename(path, &to) {
             tracing::warn!("a room that ended could not be put aside: {error}");
             return;
@@ -188,12 +210,6 @@ impl Shelf {
         if let Some(maker) = maker {
             let id = name.to_string_lossy().into_owned();
             self.makers.lock().insert(id, maker);
-        }
-        // What it was last written is when it ended.
-        if let Ok(file) = OpenOptions::new().append(true).open(&to)
-            && let Err(error) = file.set_modified(SystemTime::now())
-        {
-            tracing::debug!("the time of a room's end was not kept: {error}");
         }
         self.overfull.store(true, Ordering::SeqCst);
         // Whoever looks just now looks again: so one thread does, however many rooms end at once.
@@ -316,7 +332,8 @@ fn lock(folder: &Path) -> io::Result<Option<File>> {
 
 /// Moves what is in the folder of a program that is gone.
 fn take_over(left: &Path, to: &Path) -> io::Result<()> {
-    if !left.is_dir() {
+    // Without a lock it is not one of ours.
+    if !left.join(LOCK).is_file() {
         return Ok(());
     }
     let Some(_lock) = lock(left)? else {
@@ -475,10 +492,14 @@ pub(super) mod tests {
         }
         let [first, second, third] = programs;
         drop((first, second));
+        let others = folder.path().join("rooms-4");
+        fs::create_dir(&others).unwrap();
+        fs::write(others.join("export.mixdesk"), "").unwrap();
         let again = shelf(folder.path());
         assert_eq!(again.folder(), folder.path().join("rooms"));
         assert_eq!(again.living().unwrap().len(), 2);
         assert_eq!(again.recent().len(), 2);
+        assert!(others.join("export.mixdesk").exists(), "that is not ours");
         assert_eq!(third.living().unwrap().len(), 1, "that one lives");
         assert_eq!(third.recent().len(), 1);
     }
@@ -492,8 +513,13 @@ pub(super) mod tests {
         assert!(shelf.create(&heading("a")).is_err() && shelf.living().is_err());
         assert!(shelf.recent().is_empty() && !shelf.is_held());
         assert!(shelf.forget("x").is_err() && shelf.take_back("x").is_err());
-        fs::remove_file(in_the_way).unwrap();
+        fs::remove_file(&in_the_way).unwrap();
+        let before = self::shelf(folder.path());
+        before.create(&heading("of the last time")).unwrap();
+        drop(before);
         assert!(shelf.create(&heading("a")).is_ok() && shelf.is_held());
+        assert_eq!(shelf.living().unwrap().len(), 1);
+        assert_eq!(names(&shelf.recent()), ["of the last time"]);
     }
 
     #[test]
