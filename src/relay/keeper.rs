@@ -73,7 +73,7 @@ pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>, leftovers: Leftovers) {
                 let closes = closing.is_cancelled();
                 if ended {
                     let left = left.get_or_insert_with(|| leftovers.add(&log));
-                    if left.is_too_much() || last_tries == LAST_TRIES {
+                    if left.is_too_much || last_tries == LAST_TRIES {
                         let _done = spawn_blocking(move || pen.give_up(&log)).await;
                         return;
                     }
@@ -123,14 +123,8 @@ impl Leftovers {
 struct Left {
     of_all: Arc<AtomicUsize>,
     bytes: usize,
+    /// With it all together hold more than one room may: it cannot go on like this.
     is_too_much: bool,
-}
-
-impl Left {
-    /// All together hold more than one room may: it cannot go on like this.
-    fn is_too_much(&self) -> bool {
-        self.is_too_much
-    }
 }
 
 impl Drop for Left {
@@ -191,7 +185,6 @@ mod tests {
     use crate::relay::card::Card;
     use crate::relay::limits::Limits;
     use crate::relay::log::Fate;
-    use crate::relay::pen::Written;
     use crate::relay::shelf::tests::{heading, shelf};
 
     /// A room that has ended, whose keeper cannot write.
@@ -217,8 +210,13 @@ mod tests {
             let now = std::time::Instant::now();
             log.append(&Arc::new(card), run, now).unwrap();
             log.end(Fate::Recent);
-            let written = Written::new(heading("Room"), None);
-            let pen = Pen::new(Arc::clone(&shelf), written, Arc::default());
+            let pen = Pen::new(
+                Arc::clone(&shelf),
+                heading("Room"),
+                None,
+                None,
+                Arc::default(),
+            );
             let keeper = tokio::spawn(keep(log, Arc::new(pen), leftovers.clone()));
             Self {
                 folder,

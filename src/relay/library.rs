@@ -16,7 +16,7 @@ use super::hub::Hub;
 use super::keeper::{Leftovers, keep};
 use super::lanes::Lanes;
 use super::log::{Keep, Log};
-use super::pen::{Pen, Written};
+use super::pen::{Open, Pen};
 use super::restore::{Found, restore};
 use super::shelf::{Keeping, Shelf};
 use crate::archive::{Heading, Maker};
@@ -233,7 +233,7 @@ impl Library {
             attributes: attributes.clone(),
             maker: Maker::this_program(SystemTime::now()),
         };
-        self.keep(&log, Written::new(heading, guest), tell);
+        self.keep(&log, heading, guest, None, tell);
         log
     }
 
@@ -247,13 +247,20 @@ impl Library {
     ) -> Arc<Log> {
         let log = Log::restored(keep, budget, found.restored);
         let log = Arc::new(log);
-        self.keep(&log, Written::on(found.heading, found.open), tell);
+        self.keep(&log, found.heading, None, Some(found.open), tell);
         log
     }
 
-    fn keep(&self, log: &Arc<Log>, written: Written, tell: &Arc<Notify>) {
-        let pen = Pen::new(Arc::clone(&self.shelf), written, Arc::clone(tell));
-        let pen = Arc::new(pen);
+    fn keep(
+        &self,
+        log: &Arc<Log>,
+        heading: Heading,
+        guest: Option<Origin>,
+        open: Option<Open>,
+        tell: &Arc<Notify>,
+    ) {
+        let (shelf, tell) = (Arc::clone(&self.shelf), Arc::clone(tell));
+        let pen = Arc::new(Pen::new(shelf, heading, guest, open, tell));
         log.is_written_by(pen.clone());
         let keeping = keep(Arc::clone(log), Arc::clone(&pen), self.leftovers.clone());
         self.lanes.spawn(&self.keepers, pen, keeping);

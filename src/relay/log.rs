@@ -211,19 +211,6 @@ pub(super) struct Notes {
     number: u64,
 }
 
-impl Notes {
-    /// Without the attributes, which come another time.
-    fn without_attributes(&self, written: u64) -> Self {
-        Self {
-            attributes: Attributes::default(),
-            cleared: self.cleared,
-            ended: self.ended,
-            whole_at: self.whole_at,
-            number: written,
-        }
-    }
-}
-
 /// What is to be written down next.
 #[derive(Debug)]
 pub(super) struct Work {
@@ -579,13 +566,15 @@ impl Log {
             .cloned()
             .collect();
         (inner.has_notes() || !blocks.is_empty()).then(|| {
-            let rest = inner.unstored().nth(blocks.len());
-            let is_before = |at| rest.is_some_and(|rest| rest.first < at);
-            let notes = if inner.notes.whole_at.is_some_and(is_before) {
-                inner.notes.without_attributes(inner.notes_taken)
-            } else {
-                inner.notes.clone()
+            let mut notes = inner.notes.clone();
+            let is_after_more = |at| {
+                let rest = inner.unstored().nth(blocks.len());
+                rest.is_some_and(|rest| rest.first < at)
             };
+            if notes.whole_at.is_some_and(is_after_more) {
+                // The attributes come another time.
+                (notes.attributes, notes.number) = (Attributes::default(), inner.notes_taken);
+            }
             Work { notes, blocks }
         })
     }
@@ -645,12 +634,9 @@ impl Log {
             }
             inner.mode = Mode::Journal;
             // All that members have seen meanwhile is in the file only when the last of it is.
-            let seen = inner.published;
-            let is_behind = inner
-                .unstored()
-                .next()
-                .is_some_and(|next| next.first < seen);
-            if !is_behind && inner.trouble.take().is_some() {
+            let is_seen = |next: &Block| next.first < inner.published;
+            if inner.trouble.is_some() && !inner.unstored().next().is_some_and(is_seen) {
+                inner.trouble = None;
                 inner.news = Some(JournalNews::Recovered);
             }
             inner.publish();

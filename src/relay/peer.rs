@@ -185,7 +185,7 @@ pub(super) async fn run<R, W>(
             &card
         ));
         let end = {
-            let mut reading = pin!(read_loop(&mut reader, &hub, &outbox, &card, (quiet, pace)));
+            let mut reading = pin!(read_loop(&mut reader, &hub, &outbox, &card, quiet, pace));
             // Others wait for what is read. The rest has its turn whenever the reading ends its own.
             let end = tokio::select! {
                 biased;
@@ -288,7 +288,8 @@ async fn read_loop<R: AsyncRead + Unpin>(
     hub: &Hub,
     outbox: &Outbox,
     card: &Arc<Card>,
-    (quiet, mut pace): (bool, MessagePace),
+    quiet: bool,
+    mut pace: MessagePace,
 ) -> End {
     let limits = hub.limits();
     let mut reader = FrameReader::new(io, limits.frames(), limits.patience());

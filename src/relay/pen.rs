@@ -46,34 +46,6 @@ pub(super) struct Open {
     pub(super) writer: JournalWriter,
 }
 
-/// What a pen writes.
-#[derive(Debug)]
-pub(super) struct Written {
-    heading: Heading,
-    guest: Option<Origin>,
-    open: Option<Open>,
-}
-
-impl Written {
-    /// A room that is new.
-    pub(super) fn new(heading: Heading, guest: Option<Origin>) -> Self {
-        Self {
-            heading,
-            guest,
-            open: None,
-        }
-    }
-
-    /// A room that goes on.
-    pub(super) fn on(heading: Heading, open: Open) -> Self {
-        Self {
-            heading,
-            guest: None,
-            open: Some(open),
-        }
-    }
-}
-
 /// What came of writing where the task runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AtOnce {
@@ -112,13 +84,15 @@ pub(super) struct Unwritten {
 }
 
 impl Pen {
-    /// `tell` rings when something is to be told to people.
-    pub(super) fn new(shelf: Arc<Shelf>, written: Written, tell: Arc<Notify>) -> Self {
-        let Written {
-            heading,
-            guest,
-            open,
-        } = written;
+    /// `guest`: who made the room, if a guest did while this program runs. `tell` rings when something is to
+    /// be told to people.
+    pub(super) fn new(
+        shelf: Arc<Shelf>,
+        heading: Heading,
+        guest: Option<Origin>,
+        open: Option<Open>,
+        tell: Arc<Notify>,
+    ) -> Self {
         Self {
             heading,
             guest,
@@ -369,7 +343,7 @@ mod tests {
             let shelf = Arc::new(shelf(folder.path()));
             Self {
                 log: Log::journaled(Limits::default().keep()),
-                pen: Pen::new(shelf, Written::new(heading("Room"), None), Arc::default()),
+                pen: Pen::new(shelf, heading("Room"), None, None, Arc::default()),
                 folder,
             }
         }

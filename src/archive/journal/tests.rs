@@ -56,11 +56,16 @@ fn written(notes: &[Note<'_>]) -> (Vec<u8>, Vec<u64>, u32) {
         .map(|note| writer.add(*note).unwrap())
         .collect();
     writer.write_out().unwrap();
+    (read_back(&mut file, &writer), starts, writer.salt())
+}
+
+/// All that stands in the file, which is all that was written.
+fn read_back(file: &mut File, writer: &JournalWriter) -> Vec<u8> {
     let mut bytes = Vec::new();
     file.rewind().unwrap();
     file.read_to_end(&mut bytes).unwrap();
-    assert_eq!(writer.written_bytes(), bytes.len() as u64);
-    (bytes, starts, writer.salt())
+    assert_eq!(bytes.len() as u64, writer.written_bytes());
+    bytes
 }
 
 /// Positions of the commands that are read, and what the scan says.
@@ -318,10 +323,7 @@ fn what_is_forgotten_is_not_written() {
     writer.write_out().unwrap();
     writer.add(commands(2, 1, &kept[2])).unwrap();
     writer.write_out().unwrap();
-    let mut bytes = Vec::new();
-    file.rewind().unwrap();
-    file.read_to_end(&mut bytes).unwrap();
-    assert_eq!(bytes.len() as u64, writer.written_bytes());
+    let bytes = read_back(&mut file, &writer);
     assert!(bytes.ends_with(kept[2].wire()));
     let (positions, scan) = scanned(&bytes);
     assert_eq!(positions, [0, 1, 2]);
@@ -342,10 +344,7 @@ fn a_head_that_nobody_would_read_is_not_gathered() {
     assert!(matches!(refused, Err(ArchiveError::TooLarge { .. })));
     writer.add(commands(1, 1, &kept[1])).unwrap();
     writer.write_out().unwrap();
-    let mut bytes = Vec::new();
-    file.rewind().unwrap();
-    file.read_to_end(&mut bytes).unwrap();
-    assert_eq!(bytes.len() as u64, writer.written_bytes());
+    let bytes = read_back(&mut file, &writer);
     let (positions, scan) = scanned(&bytes);
     assert_eq!(positions, [0, 1]);
     assert_eq!(scan.unwrap().damaged, []);
@@ -370,9 +369,7 @@ fn a_file_that_cannot_grow_is_left_as_it_was() {
         assert!(matches!(writer.write_out(), Err(ArchiveError::Write(_))));
         assert_eq!(writer.written_bytes(), good);
     }
-    let mut bytes = Vec::new();
-    file.rewind().unwrap();
-    file.read_to_end(&mut bytes).unwrap();
+    let bytes = read_back(&mut file, &writer);
     assert_eq!(bytes.len() as u64, good);
     assert_eq!(scanned(&bytes).1.unwrap().damaged, []);
 }

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::member::Member;
-use super::{command, make, room_files, until};
+use super::{check_put_away, command, make, room_files, until};
 use crate::common::client::Got;
 use crate::common::noise::Noise;
 use crate::common::program::{recent_folder, rooms_folder};
@@ -56,6 +56,14 @@ impl SmallDisk {
     fn ballast(&self, mib: usize) -> PathBuf {
         let path = self.path().join("ballast");
         std::fs::write(&path, vec![1; mib * MIB]).unwrap();
+        path
+    }
+
+    /// Takes all space that there is.
+    fn fill(&self) -> PathBuf {
+        let path = self.path().join("ballast");
+        let filled = std::fs::write(&path, vec![1; (DISK_MIB + 1) * MIB]);
+        assert!(filled.is_err());
         path
     }
 }
@@ -215,10 +223,7 @@ async fn a_program_starts_and_hosts_on_a_full_disk() {
     let Some(disk) = SmallDisk::mount() else {
         return;
     };
-    let ballast = disk.path().join("ballast");
-    // As much as fits.
-    let filled = std::fs::write(&ballast, vec![1; (DISK_MIB + 1) * MIB]);
-    assert!(filled.is_err());
+    let ballast = disk.fill();
     let program = Program::host(disk.path());
     let mut exchange = Exchange::start(&program, ROOM).await;
     for _ in 0..20 {
@@ -241,9 +246,7 @@ async fn who_comes_while_the_disk_is_full_is_told_as_well() {
     let Some(disk) = SmallDisk::mount() else {
         return;
     };
-    let ballast = disk.path().join("ballast");
-    let filled = std::fs::write(&ballast, vec![1; (DISK_MIB + 1) * MIB]);
-    assert!(filled.is_err());
+    disk.fill();
     let program = Program::host(disk.path());
     let mut exchange = Exchange::start(&program, ROOM).await;
     exchange.say(100).await;
@@ -299,9 +302,7 @@ async fn a_room_that_ends_while_the_disk_is_full_is_written_down_once_it_is_not(
     let program = Program::host(disk.path());
     let mut exchange = Exchange::start(&program, ROOM).await;
     exchange.say(100).await;
-    let ballast = disk.path().join("ballast");
-    let filled = std::fs::write(&ballast, vec![1; (DISK_MIB + 1) * MIB]);
-    assert!(filled.is_err());
+    let ballast = disk.fill();
     // More than is left over in the file's last page.
     for _ in 0..3 {
         exchange.say(MIB).await;
@@ -321,12 +322,7 @@ async fn a_room_that_ends_while_the_disk_is_full_is_written_down_once_it_is_not(
     })
     .await;
     program.kill();
-    let away = std::fs::read(&room_files(&recent_folder(disk.path()))[0]).unwrap();
-    for got in history {
-        let wire = got.wire();
-        let is_there = away.windows(wire.len()).any(|part| part == wire);
-        assert!(is_there, "{} is not in the file", got.id);
-    }
+    check_put_away(disk.path(), &history);
 }
 
 /// The same for a folder that goes away, and comes back, while rooms are open.

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{about, command, files, make, room_files, until};
+use super::{about, check_put_away, command, files, make, room_files, until};
 use crate::common::client::{Got, flag, frame, join, string};
 use crate::common::program::{recent_folder, rooms_folder};
 use crate::common::{Client, Program};
@@ -56,30 +56,14 @@ fn live_files(home: &Path) -> usize {
     room_files(&rooms_folder(home)).len() - room_files(&recent_folder(home)).len()
 }
 
-/// One file was put away; it holds what was in the room.
-fn check_put_away(home: &Path) {
-    let away = room_files(&recent_folder(home));
-    let [path] = &away[..] else {
-        panic!("{away:?}")
-    };
-    let bytes = std::fs::read(path).unwrap();
-    for got in content() {
-        let wire = got.wire();
-        assert!(
-            bytes.windows(wire.len()).any(|part| part == wire),
-            "{got:?} is not in the file"
-        );
-    }
-}
-
 async fn check_put_away_and_stays(home: &Path) {
     until("room put away", || {
         live_files(home) == 0 && room_files(&recent_folder(home)).len() == 1
     })
     .await;
-    check_put_away(home);
+    check_put_away(home, &content());
     assert_eq!(names_after_a_start(home).await, [""; 0]);
-    check_put_away(home);
+    check_put_away(home, &content());
     assert_eq!(live_files(home), 0);
 }
 
@@ -139,7 +123,7 @@ async fn asked_to_end_it_puts_its_rooms_away() {
             let (code, _) = program.end(signal);
             assert_eq!(code, Some(0));
             // At its end it does not leave that for later.
-            check_put_away(home.path());
+            check_put_away(home.path(), &content());
             check_put_away_and_stays(home.path()).await;
         }
     }

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::common::client::Got;
+use crate::common::program::recent_folder;
 use crate::common::{Client, PATIENCE};
 
 /// A command that is told apart from all others by its id, which it also says.
@@ -66,6 +67,23 @@ fn room_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = files(folder);
     files.retain(|path| path.extension().is_some_and(|end| end == "mixdesk"));
     files
+}
+
+/// One file was put away; it holds what the room `held`.
+fn check_put_away(home: &Path, held: &[Got]) {
+    let away = room_files(&recent_folder(home));
+    let [path] = &away[..] else {
+        panic!("{away:?}")
+    };
+    let bytes = std::fs::read(path).unwrap();
+    for got in held {
+        let wire = got.wire();
+        assert!(
+            bytes.windows(wire.len()).any(|part| part == wire),
+            "{} is not in the file",
+            got.id
+        );
+    }
 }
 
 /// Waits for something that nobody tells of, such as a file.
