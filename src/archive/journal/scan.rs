@@ -17,6 +17,9 @@ const READ_BYTES: usize = 256 << 10;
 const PEEK_BYTES: usize = 4 << 10;
 /// Bytes looked through at once for the next good record after damage.
 const SEARCH_BYTES: usize = 1 << 20;
+/// The room's record stands at the start of a file. Damage that has put something before it has put no
+/// more than this there.
+const BEFORE_HEADING_BYTES: u64 = 1 << 20;
 
 /// What a whole journal was found to be.
 #[derive(Debug)]
@@ -79,12 +82,17 @@ pub fn scan(
     mut progress: impl FnMut(u64) -> bool,
 ) -> Result<Scan, ArchiveError> {
     let mut reader = Reader::open(from, READ_BYTES)?;
-    let (heading, salt, total) = (reader.heading()?, reader.salt, reader.total);
+    let before = reader.at;
+    let (heading, start) = reader.heading()?;
+    let (salt, total) = (reader.salt, reader.total);
     let mut scan = Scan {
         heading,
         salt,
         good_bytes: reader.at,
-        damaged: Vec::new(),
+        damaged: (before < start)
+            .then_some(before..start)
+            .into_iter()
+            .collect(),
         torn_bytes: 0,
         only_cut_off: false,
     };
@@ -106,12 +114,12 @@ pub fn scan(
             }
             Found::CutOff => {
                 scan.only_cut_off = true;
-                match reader.search(at + 1)? {
+                match reader.search(at + 1..total)? {
                     Some(next) => scan.damaged.push(at..next),
                     None => break,
                 }
             }
-            Found::Damaged => match reader.search(at + 1)? {
+            Found::Damaged => match reader.search(at + 1..total)? {
                 Some(next) => scan.damaged.push(at..next),
                 None => break,
             },
@@ -127,7 +135,8 @@ pub fn scan(
 /// # Errors
 /// When it is no journal, ends before the room does, or cannot be read.
 pub fn peek(from: impl Read + Seek) -> Result<Heading, ArchiveError> {
-    Reader::open(from, PEEK_BYTES)?.heading()
+    let (heading, _) = Reader::open(from, PEEK_BYTES)?.heading()?;
+    Ok(heading)
 }
 
 fn file_header(from: &mut impl Read, total: u64) -> Result<u32, ArchiveError> {
@@ -238,10 +247,19 @@ impl<R: Read + Seek> Reader<R> {
         move |source| ArchiveError::Read { at, source }
     }
 
-    fn heading(&mut self) -> Result<Heading, ArchiveError> {
+    /// Reads the room's record, and gives where it starts: not at once where damage has put something
+    /// before it.
+    fn heading(&mut self) -> Result<(Heading, u64), ArchiveError> {
         let at = self.at;
         let damaged = |what| ArchiveError::Damaged { at, what };
-        match self.record()? {
+        let mut found = self.record()?;
+        if !matches!(found, Found::Record(_))
+            && self.search(at + 1..at + BEFORE_HEADING_BYTES)?.is_some()
+        {
+            found = self.record()?;
+        }
+        let start = self.at;
+        match found {
             Found::Record(total) => self.at += total,
             Found::CutOff | Found::End => {
                 return Err(ArchiveError::NoHeading { bytes: self.total });
@@ -254,14 +272,17 @@ impl<R: Read + Seek> Reader<R> {
                 attributes,
                 program,
                 made_millis,
-            }) => Ok(Heading {
-                room: room.to_owned(),
-                attributes: Attributes::parse(attributes)?,
-                maker: Maker {
-                    program: program.to_owned(),
-                    made_millis,
-                },
-            }),
+            }) => {
+                let heading = Heading {
+                    room: room.to_owned(),
+                    attributes: Attributes::parse(attributes)?,
+                    maker: Maker {
+                        program: program.to_owned(),
+                        made_millis,
+                    },
+                };
+                Ok((heading, start))
+            }
             _ => Err(damaged("the first record is not that of a room")),
         }
     }
@@ -361,10 +382,11 @@ impl<R: Read + Seek> Reader<R> {
         Ok(())
     }
 
-    /// Looks for the next good record from byte `from` on, and goes there.
-    fn search(&mut self, mut from: u64) -> Result<Option<u64>, ArchiveError> {
+    /// Looks for the next good record that starts within `among`, and goes there.
+    fn search(&mut self, among: Range<u64>) -> Result<Option<u64>, ArchiveError> {
         let mut window = Vec::new();
-        while from + (HEADER_BYTES as u64) <= self.total {
+        let mut from = among.start;
+        while from < among.end && from + (HEADER_BYTES as u64) <= self.total {
             let failed = self.failed();
             self.from.seek(SeekFrom::Start(from)).map_err(failed)?;
             window.clear();
@@ -374,7 +396,7 @@ impl<R: Read + Seek> Reader<R> {
                 .take(SEARCH_BYTES as u64)
                 .read_to_end(&mut window)
                 .map_err(failed)?;
-            for (at, header) in (from..).zip(window.windows(HEADER_BYTES)) {
+            for (at, header) in (from..among.end).zip(window.windows(HEADER_BYTES)) {
                 let header = header.first_chunk::<HEADER_BYTES>();
                 if header.is_none_or(|header| decode_record_header(self.salt, *header).is_none()) {
                     continue;

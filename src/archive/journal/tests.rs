@@ -228,6 +228,38 @@ fn every_flipped_byte_costs_its_own_record_and_no_other() {
     }
 }
 
+/// As where a disk wrote a part of the file twice.
+#[test]
+fn what_stands_before_the_rooms_record_is_passed_over() {
+    let first = run(&[frame(140, 3)]);
+    let (whole, starts, _) = written(&[commands(0, 1, &first)]);
+    let record = usize::try_from(starts[0]).unwrap() - FILE_HEADER_BYTES;
+    let starts = (1..FILE_HEADER_BYTES + record).map(|count| whole[..count].to_vec());
+    let noise = std::iter::repeat_n(7, (1 << 20) - 1);
+    for strange in starts.chain([noise.collect::<Vec<u8>>()]) {
+        let end = FILE_HEADER_BYTES + strange.len();
+        let mut file = whole.clone();
+        file.splice(FILE_HEADER_BYTES..FILE_HEADER_BYTES, strange);
+        let (positions, scan) = scanned(&file);
+        let scan = scan.unwrap();
+        assert_eq!((positions, &scan.heading), (vec![0], &heading()));
+        let before = FILE_HEADER_BYTES as u64..end as u64;
+        assert_eq!(scan.damaged, std::slice::from_ref(&before));
+        assert_eq!(scan.torn_bytes, 0);
+        let good = scan.good_parts().into_iter();
+        let good: Vec<u8> = good
+            .flat_map(|part| {
+                let part = usize::try_from(part.start).unwrap()..usize::try_from(part.end).unwrap();
+                file[part].to_vec()
+            })
+            .collect();
+        assert_eq!(scanned(&good).0, [0]);
+        assert_eq!(peek(Cursor::new(&file)).unwrap(), heading());
+        let (_, mut frames) = JournalFrames::open(Cursor::new(&file)).unwrap();
+        assert_eq!(frames.next().unwrap().unwrap().frame.wire(), first.wire());
+    }
+}
+
 #[test]
 fn a_peers_bytes_are_never_taken_for_a_record() {
     let inner = run(&[frame(140, 3)]);
