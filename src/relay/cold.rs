@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use same_file::Handle;
 use thiserror::Error;
 use tokio::task::coop::consume_budget;
 use tokio::task::spawn_blocking;
@@ -50,6 +52,24 @@ impl ColdFile {
             salt,
             chunks: Mutex::default(),
         }
+    }
+
+    /// Whether that is the file at `path`, as far as one can see.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        is_at(&self.file, path)
+    }
+
+    /// Writes the first `bytes` of it to another file. Blocks.
+    pub(super) fn copy_to(&self, to: &mut File, bytes: u64) -> io::Result<()> {
+        let mut at = 0;
+        while at < bytes {
+            let count = CHUNK_BYTES.min(bytes - at);
+            let mut chunk = vec![0; usize::try_from(count).map_err(io::Error::other)?];
+            read_exact_at(&self.file, &mut chunk, at)?;
+            to.write_all(&chunk)?;
+            at += count;
+        }
+        Ok(())
     }
 
     /// Forgets what was read.
@@ -105,6 +125,19 @@ impl ColdFile {
         }
         Ok(chunk)
     }
+}
+
+/// Whether an open file is the one at `path`, as far as one can see.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    let there = match Handle::from_path(path) {
+        Ok(there) => there,
+        Err(error) => {
+            let gone = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+            return !gone.contains(&error.kind());
+        }
+    };
+    let ours = file.try_clone().and_then(Handle::from_file);
+    ours.is_ok_and(|ours| ours == there)
 }
 
 /// Reads what the system has in memory, which needs no other thread. `None` when that is not all.

@@ -594,6 +594,29 @@ impl Log {
         });
     }
 
+    /// The file that is read from.
+    pub(super) fn file(&self) -> Option<Arc<ColdFile>> {
+        let inner = self.inner.lock();
+        inner.file.as_ref().map(|stored| Arc::clone(&stored.file))
+    }
+
+    /// The file is as it is to be again; `anew`: it is another one, with the same in it.
+    pub(super) fn is_good(&self, anew: Option<Arc<ColdFile>>) {
+        {
+            let mut inner = self.inner.lock();
+            if let (Some(stored), Some(anew)) = (&mut inner.file, anew) {
+                stored.file = anew;
+            }
+            inner.recover();
+        }
+        self.ring();
+    }
+
+    /// The keeper is to look at the file, whether or not there is something to write down.
+    pub(super) fn look_after_file(&self) {
+        self.work.notify_one();
+    }
+
     /// The room has ended, and nobody is in it who would read from its file.
     pub(super) fn let_go_of_file(&self) -> Option<Stored> {
         self.inner.lock().file.take()
@@ -632,14 +655,7 @@ impl Log {
                 inner.notes.attributes = Attributes::default();
                 inner.notes.whole_at = None;
             }
-            inner.mode = Mode::Journal;
-            // All that members have seen meanwhile is in the file only when the last of it is.
-            let is_seen = |next: &Block| next.first < inner.published;
-            if inner.trouble.is_some() && !inner.unstored().next().is_some_and(is_seen) {
-                inner.trouble = None;
-                inner.news = Some(JournalNews::Recovered);
-            }
-            inner.publish();
+            inner.recover();
         }
         // Also for senders who wait, whether or not there is something new to read.
         self.ring();
@@ -741,6 +757,18 @@ impl Inner {
     fn note(&mut self, note: impl FnOnce(&mut Notes)) {
         note(&mut self.notes);
         self.notes.number += 1;
+    }
+
+    /// The journal can be written.
+    fn recover(&mut self) {
+        self.mode = Mode::Journal;
+        // All that members have seen meanwhile is in the file only when the last of it is.
+        let is_seen = |next: &Block| next.first < self.published;
+        if self.trouble.is_some() && !self.unstored().next().is_some_and(is_seen) {
+            self.trouble = None;
+            self.news = Some(JournalNews::Recovered);
+        }
+        self.publish();
     }
 
     /// What is to stand in the file, and does not yet.

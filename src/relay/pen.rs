@@ -43,7 +43,27 @@ pub(super) struct Pen {
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) path: PathBuf,
-    pub(super) writer: JournalWriter,
+    writer: JournalWriter,
+    doubt: Option<Doubt>,
+}
+
+/// Why a file may not be what the next start is to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// It is not where it was.
+    Gone,
+    /// The disk did not take what was written, and the system may have forgotten it.
+    NotOnDisk,
+}
+
+impl Open {
+    pub(super) fn new(path: PathBuf, writer: JournalWriter) -> Self {
+        Self {
+            path,
+            writer,
+            doubt: None,
+        }
+    }
 }
 
 /// What came of writing where the task runs.
@@ -109,6 +129,9 @@ impl Pen {
         let Some(mut open) = self.open.try_lock() else {
             return AtOnce::Busy;
         };
+        if open.as_ref().is_some_and(|open| open.doubt.is_some()) {
+            return AtOnce::Slow;
+        }
         let Some(work) = log.work() else {
             return AtOnce::Nothing;
         };
@@ -127,13 +150,17 @@ impl Pen {
     /// is to be. Blocks.
     pub(super) fn write_on(&self, log: &Log) -> Result<Goes, Unwritten> {
         let mut open = self.open.lock();
-        let Some(work) = log.work() else {
-            return Ok(Goes::On);
-        };
-        if work.notes.ended == Some(Fate::Discard) {
+        let work = log.work();
+        let ended = work.as_ref().and_then(|work| work.notes.ended);
+        if ended == Some(Fate::Discard) {
             self.discard(&mut open, log);
             return Ok(Goes::NoFurther);
         }
+        self.settle_doubt(&mut open, log, ended.is_some())
+            .map_err(|error| self.fails(log, &error, ended.is_some()))?;
+        let Some(work) = work else {
+            return Ok(Goes::On);
+        };
         self.write(&mut open, log, &work)?;
         if work.notes.ended.is_some() && !log.has_work() {
             self.retire(&mut open, log);
@@ -153,7 +180,6 @@ impl Pen {
 
     /// Writes work down, shows it to the members, and sees to it that people hear how it went.
     fn write(&self, open: &mut Option<Open>, log: &Log, work: &Work) -> Result<ToSync, Unwritten> {
-        let room = &self.heading.room;
         let (started, in_sync) = (Instant::now(), self.shelf.disk.is_syncing());
         let written = self.try_write(open, log, work);
         // Much takes its time on any disk.
@@ -162,32 +188,73 @@ impl Pen {
             let took = now.duration_since(started);
             self.shelf.disk.took(took, in_sync, now);
         }
-        let error = match written {
-            Ok((places, end)) => {
-                log.stored(work, &places, end);
-                self.written
-                    .fetch_add(work.bytes() as u64, Ordering::Relaxed);
-                if log.has_trouble_ended() {
-                    tracing::info!(parent: None, room, "the room is written down again");
-                    self.tell.notify_one();
-                }
-                let was_known = self.unsynced.swap(true, Ordering::AcqRel);
-                return Ok(if was_known {
-                    ToSync::Known
-                } else {
-                    ToSync::New
-                });
-            }
-            Err(ArchiveError::Write(error) | ArchiveError::Open(error)) => error.to_string(),
-            Err(error) => error.to_string(),
+        let (places, end) =
+            written.map_err(|error| self.fails(log, &error, work.notes.ended.is_some()))?;
+        log.stored(work, &places, end);
+        self.written
+            .fetch_add(work.bytes() as u64, Ordering::Relaxed);
+        self.tell_of_recovery(log);
+        let was_known = self.unsynced.swap(true, Ordering::AcqRel);
+        Ok(if was_known {
+            ToSync::Known
+        } else {
+            ToSync::New
+        })
+    }
+
+    /// Sees to it that people hear that the room is not written down.
+    fn fails(&self, log: &Log, error: &ArchiveError, ended: bool) -> Unwritten {
+        let error = match error {
+            ArchiveError::Write(error) | ArchiveError::Open(error) => error.to_string(),
+            error => error.to_string(),
         };
         if log.fails(&error) {
+            let room = &self.heading.room;
             tracing::error!(parent: None, room, "the room is not written down: {error}");
             self.tell.notify_one();
         }
-        Err(Unwritten {
-            ended: work.notes.ended.is_some(),
-        })
+        Unwritten { ended }
+    }
+
+    fn tell_of_recovery(&self, log: &Log) {
+        if log.has_trouble_ended() {
+            let room = &self.heading.room;
+            tracing::info!(parent: None, room, "the room is written down again");
+            self.tell.notify_one();
+        }
+    }
+
+    /// Writes the file anew where it is not what the next start is to find. Whether it is where it was is
+    /// looked at again, and in any case when the room has `ended`.
+    fn settle_doubt(
+        &self,
+        open: &mut Option<Open>,
+        log: &Log,
+        ended: bool,
+    ) -> Result<(), ArchiveError> {
+        let (Some(open), Some(file)) = (open, log.file()) else {
+            return Ok(());
+        };
+        if open.doubt.is_none() && !ended {
+            return Ok(());
+        }
+        let room = &self.heading.room;
+        let anew = if open.doubt == Some(Doubt::NotOnDisk) || !file.is_at(&open.path) {
+            open.doubt.get_or_insert(Doubt::Gone);
+            let (salt, bytes) = (open.writer.salt(), open.writer.written_bytes());
+            let new = self.shelf.renew(&open.path, &file, bytes);
+            let new = new.map_err(ArchiveError::Write)?;
+            tracing::warn!(parent: None, room, "the room's file is written anew");
+            open.writer = JournalWriter::resume(new, salt, bytes)?;
+            let cold = File::open(&open.path).map_err(ArchiveError::Open)?;
+            Some(Arc::new(ColdFile::new(cold, salt)))
+        } else {
+            None
+        };
+        open.doubt = None;
+        log.is_good(anew);
+        self.tell_of_recovery(log);
+        Ok(())
     }
 
     /// Gives where the blocks start in the file, and where that ends now.
@@ -218,22 +285,23 @@ impl Pen {
     }
 
     /// The file, to be brought to the disk with all that is written by now; `None` while somebody writes.
-    pub(super) fn to_sync(&self) -> Option<ToDisk> {
+    pub(super) fn to_sync(self: &Arc<Self>, log: &Arc<Log>) -> Option<ToDisk> {
         let open = self.open.try_lock()?;
         let file = open.as_ref()?.writer.file().try_clone().ok()?;
         // What is written from now on may not be part of it.
         self.unsynced.store(false, Ordering::Release);
         Some(ToDisk {
             file,
-            room: self.heading.room.clone(),
-            shelf: Arc::clone(&self.shelf),
+            path: open.as_ref()?.path.clone(),
+            pen: Arc::clone(self),
+            log: Arc::clone(log),
         })
     }
 
     /// The room never was whole: nobody needs its file. The last who closes it pays for its end.
     fn discard(&self, open: &mut Option<Open>, log: &Log) {
         drop(log.let_go_of_file());
-        if let Some(Open { path, writer }) = open.take() {
+        if let Some(Open { path, writer, .. }) = open.take() {
             drop(writer);
             // Where that fails, the next start does it.
             self.shelf.remove(&path);
@@ -243,7 +311,7 @@ impl Pen {
     /// The room has ended.
     fn retire(&self, open: &mut Option<Open>, log: &Log) {
         drop(log.let_go_of_file());
-        if let Some(Open { path, writer }) = open.take() {
+        if let Some(Open { path, writer, .. }) = open.take() {
             let file = writer.into_file();
             self.shelf.retire(&path, self.guest);
             // Last, as it may take long and the program may be waiting to end.
@@ -275,17 +343,36 @@ impl Scribe for Pen {
 #[derive(Debug)]
 pub(super) struct ToDisk {
     file: File,
-    room: String,
-    shelf: Arc<Shelf>,
+    path: PathBuf,
+    pen: Arc<Pen>,
+    log: Arc<Log>,
 }
 
 impl ToDisk {
-    /// Blocks.
+    /// Looks as well whether the file is still where it was. Blocks.
     pub(super) fn bring(self) {
-        if let Err(error) = self.shelf.disk.sync(&self.file) {
-            let room = self.room;
-            tracing::error!(room, "the disk did not take what was written: {error}");
+        let Self {
+            file,
+            path,
+            pen,
+            log,
+        } = self;
+        let (doubt, what) = match pen.shelf.disk.sync(&file) {
+            Err(error) => (Doubt::NotOnDisk, error.to_string()),
+            Ok(()) if log.file().is_some_and(|file| !file.is_at(&path)) => {
+                (Doubt::Gone, "the file is not there any more".to_owned())
+            }
+            Ok(()) => return,
+        };
+        // None where the room has ended meanwhile, and its file was put away.
+        let mut open = pen.open.lock();
+        let Some(open) = &mut *open else { return };
+        let (room, path) = (&pen.heading.room, path.display());
+        tracing::error!(room, "{path} does not hold what was written: {what}");
+        if open.doubt != Some(Doubt::NotOnDisk) {
+            open.doubt = Some(doubt);
         }
+        log.look_after_file();
     }
 }
 
@@ -321,6 +408,7 @@ fn gather(writer: &mut JournalWriter, work: &Work) -> Result<Vec<u64>, ArchiveEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::journal::{Step, scan};
     use crate::protocol::{Frame, Kind, Run};
     use crate::relay::PeerId;
     use crate::relay::account::Account;
@@ -332,8 +420,8 @@ mod tests {
 
     /// A room with a pen and no keeper.
     struct Scene {
-        log: Log,
-        pen: Pen,
+        log: Arc<Log>,
+        pen: Arc<Pen>,
         folder: tempfile::TempDir,
     }
 
@@ -342,8 +430,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let shelf = Arc::new(shelf(folder.path()));
             Self {
-                log: Log::journaled(Limits::default().keep()),
-                pen: Pen::new(shelf, heading("Room"), None, None, Arc::default()),
+                log: Log::journaled(Limits::default().keep()).into(),
+                pen: Pen::new(shelf, heading("Room"), None, None, Arc::default()).into(),
                 folder,
             }
         }
@@ -354,6 +442,28 @@ mod tests {
             scene.edit(EDIT_BYTES);
             assert_eq!(scene.pen.write_on(&scene.log), Ok(Goes::On));
             scene
+        }
+
+        fn path(&self) -> PathBuf {
+            let open = self.pen.open.lock();
+            open.as_ref().unwrap().path.clone()
+        }
+
+        /// What stands in the file, if it is a whole one.
+        fn positions(&self) -> Option<u64> {
+            let mut next = 0;
+            let scan = scan(
+                File::open(self.path()).ok()?,
+                |step| {
+                    if let Step::Commands { positions, .. } = step {
+                        assert_eq!(positions.start, next);
+                        next = positions.end;
+                    }
+                },
+                |_| true,
+            );
+            let scan = scan.ok()?;
+            (scan.damaged.is_empty() && scan.torn_bytes == 0).then_some(next)
         }
 
         fn edit(&self, bytes: usize) {
@@ -376,7 +486,7 @@ mod tests {
         assert!(!log.has_work());
         scene.edit(EDIT_BYTES);
         assert_eq!(pen.write_at_once(log), AtOnce::Written(ToSync::Known));
-        pen.to_sync().unwrap().bring();
+        pen.to_sync(log).unwrap().bring();
         assert!(!pen.is_unsynced());
         scene.edit(EDIT_BYTES);
         assert_eq!(pen.write_at_once(log), AtOnce::Written(ToSync::New));
@@ -393,7 +503,7 @@ mod tests {
         let Scene { log, pen, .. } = &scene;
         let writing = pen.open.lock();
         assert_eq!(pen.write_at_once(log), AtOnce::Busy);
-        assert!(pen.to_sync().is_none());
+        assert!(pen.to_sync(log).is_none());
         scene.edit(EDIT_BYTES);
         assert!(log.has_work(), "it waits for whoever writes");
         drop(writing);
@@ -411,6 +521,71 @@ mod tests {
         assert_eq!(pen.shelf.recent().len(), 1);
     }
 
+    #[test]
+    fn what_the_disk_did_not_take_is_written_anew() {
+        let scene = Scene::begun();
+        let Scene { log, pen, .. } = &scene;
+        let before = std::fs::read(scene.path()).unwrap();
+        pen.open.lock().as_mut().unwrap().doubt = Some(Doubt::NotOnDisk);
+        assert_eq!(
+            pen.write_at_once(log),
+            AtOnce::Slow,
+            "without work, as well"
+        );
+        let old = log.file().unwrap();
+        assert_eq!(pen.write_on(log), Ok(Goes::On));
+        assert!(!old.is_at(&scene.path()) && log.file().unwrap().is_at(&scene.path()));
+        assert_eq!(std::fs::read(scene.path()).unwrap(), before);
+        scene.edit(EDIT_BYTES);
+        assert!(matches!(pen.write_at_once(log), AtOnce::Written(_)));
+        assert_eq!(scene.positions(), Some(2));
+        assert_eq!(log.trouble(), None);
+    }
+
+    // Elsewhere files that are open cannot be taken away so easily.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_was_taken_away_is_written_anew() {
+        let scene = Scene::begun();
+        let Scene { log, pen, .. } = &scene;
+        std::fs::remove_file(scene.path()).unwrap();
+        scene.edit(EDIT_BYTES);
+        assert_eq!(pen.write_on(log), Ok(Goes::On));
+        pen.to_sync(log).unwrap().bring();
+        assert_eq!(pen.write_on(log), Ok(Goes::On));
+        assert_eq!(scene.positions(), Some(2));
+        // Something else lies there now.
+        std::fs::remove_file(scene.path()).unwrap();
+        std::fs::write(scene.path(), "by hand").unwrap();
+        log.end(Fate::Recent);
+        assert_eq!(pen.write_on(log), Ok(Goes::NoFurther));
+        let recent = pen.shelf.recent();
+        assert_eq!(recent[0].room, "Room");
+        let aside = pen.shelf.folder().join("damaged").join(&recent[0].id);
+        assert_eq!(std::fs::read(aside).unwrap(), b"by hand");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_is_gone_for_a_while_is_told_until_it_is_back() {
+        let scene = Scene::begun();
+        let Scene { log, pen, .. } = &scene;
+        let aside = scene.folder.path().join("aside");
+        std::fs::rename(pen.shelf.folder(), &aside).unwrap();
+        std::fs::write(pen.shelf.folder(), "in the way").unwrap();
+        pen.to_sync(log).unwrap().bring();
+        for _ in 0..2 {
+            assert_eq!(pen.write_on(log), Err(Unwritten { ended: false }));
+            assert!(log.trouble().is_some());
+            scene.edit(EDIT_BYTES);
+        }
+        std::fs::remove_file(pen.shelf.folder()).unwrap();
+        std::fs::rename(&aside, pen.shelf.folder()).unwrap();
+        assert_eq!(pen.write_on(log), Ok(Goes::On));
+        assert_eq!((log.trouble(), log.has_work()), (None, false));
+        assert_eq!(scene.positions(), Some(3));
+    }
+
     // Elsewhere a folder whose files are open keeps its name.
     #[cfg(unix)]
     #[test]
@@ -420,11 +595,13 @@ mod tests {
         let folder = scene.folder.path().join("rooms");
         let aside = scene.folder.path().join("aside");
         std::fs::rename(&folder, &aside).unwrap();
+        std::fs::write(&folder, "in the way").unwrap();
         scene.edit(EDIT_BYTES);
         assert_eq!(pen.write_on(log), Err(Unwritten { ended: false }));
         assert!(log.trouble().is_some());
         log.end(Fate::Recent);
         assert_eq!(pen.write_on(log), Err(Unwritten { ended: true }));
+        std::fs::remove_file(&folder).unwrap();
         std::fs::rename(&aside, &folder).unwrap();
         assert_eq!(pen.write_on(log), Ok(Goes::NoFurther));
         assert_eq!(log.trouble(), None);

@@ -132,10 +132,7 @@ fn open(path: &Path, picture: Picture, repaired: bool) -> Result<Found, ArchiveE
             bytes: scan.good_bytes,
             index,
         },
-        open: Open {
-            path: path.to_owned(),
-            writer,
-        },
+        open: Open::new(path.to_owned(), writer),
         vacated: false,
         repaired,
     })

@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::cold::{ColdFile, is_at};
 use super::disk::Disk;
 use super::guests::Origin;
 use super::pen::Open;
@@ -75,7 +76,20 @@ enum Tried {
 struct Held {
     folder: PathBuf,
     /// Let go of by the system however this program ends.
-    _lock: File,
+    lock: Mutex<File>,
+}
+
+impl Held {
+    /// Makes the folder again where somebody took it away.
+    fn mend(&self) -> io::Result<()> {
+        let mut ours = self.lock.lock();
+        fs::create_dir_all(self.folder.join(RECENT))?;
+        if !is_at(&ours, &self.folder.join(LOCK)) {
+            let taken = || io::Error::other("another program keeps its rooms there now");
+            *ours = lock(&self.folder)?.ok_or_else(taken)?;
+        }
+        Ok(())
+    }
 }
 
 impl Shelf {
@@ -113,7 +127,7 @@ impl Shelf {
             };
             let held = Held {
                 folder,
-                _lock: lock,
+                lock: Mutex::new(lock),
             };
             let held = self.held.get_or_init(|| held);
             for number in number + 1..=FOLDERS {
@@ -139,6 +153,10 @@ impl Shelf {
         )))
     }
 
+    fn mend(&self) -> io::Result<()> {
+        self.held.get().map_or(Ok(()), Held::mend)
+    }
+
     /// Where the rooms' files are, or are to be.
     pub(super) fn folder(&self) -> &Path {
         let held = self.held.get();
@@ -158,6 +176,7 @@ impl Shelf {
     /// Starts a room's file.
     pub(super) fn create(&self, heading: &Heading) -> Result<Open, ArchiveError> {
         let folder = self.take().map_err(ArchiveError::Open)?;
+        self.mend().map_err(ArchiveError::Open)?;
         let name = file_name(&heading.room, SystemTime::now());
         for number in 1.. {
             let name = match number {
@@ -175,8 +194,7 @@ impl Shelf {
                     if started.is_err() {
                         self.remove(&path);
                     }
-                    let writer = started?;
-                    return Ok(Open { path, writer });
+                    return Ok(Open::new(path, started?));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(ArchiveError::Write(error)),
@@ -196,6 +214,9 @@ impl Shelf {
     /// one did. Blocks.
     pub(super) fn retire(&self, path: &Path, maker: Option<Origin>) {
         let Some(name) = path.file_name() else { return };
+        if let Err(error) = self.mend() {
+            tracing::warn!("the folder of the rooms is gone: {error}");
+        }
         let to = self.folder().join(RECENT).join(name);
         // What it was last written is when it ended. Before others see it there: it may be an old file.
         if let Ok(file) = OpenOptions::new().append(true).open(path)
@@ -308,6 +329,29 @@ impl Shelf {
         }
         fs::rename(path, &to)?;
         Ok(to)
+    }
+
+    /// Writes the first `bytes` of a room's file anew and puts that to `path`: the file itself is not there
+    /// any more, or the disk did not take all of it. Blocks.
+    ///
+    /// # Errors
+    /// When that cannot be written. What is at `path` is as it was then.
+    pub(super) fn renew(&self, path: &Path, from: &ColdFile, bytes: u64) -> io::Result<File> {
+        self.mend()?;
+        let anew = Self::repairing(path);
+        let copied = File::create(&anew).and_then(|mut to| {
+            from.copy_to(&mut to, bytes)?;
+            self.disk.sync(&to)?;
+            if path.exists() && !from.is_at(path) {
+                self.set_aside(path)?;
+            }
+            fs::rename(&anew, path)?;
+            Ok(to)
+        });
+        copied.inspect_err(|_error| {
+            // Where that fails as well, the next start does it.
+            let _removed = fs::remove_file(&anew);
+        })
     }
 
     /// Where the good parts of a damaged file go.
@@ -446,8 +490,7 @@ pub(super) mod tests {
     }
 
     fn ended(shelf: &Shelf, room: &str, seconds_ago: u64) {
-        let Open { path, writer } = shelf.create(&heading(room)).unwrap();
-        drop(writer);
+        let Open { path, .. } = shelf.create(&heading(room)).unwrap();
         shelf.retire(&path, None);
         let recent = shelf.recent();
         let id = &recent.iter().find(|recent| recent.room == room).unwrap().id;

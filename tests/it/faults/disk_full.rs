@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::member::Member;
-use super::{check_put_away, command, make, room_files, until};
+use super::{check_put_away, command, files, make, room_files, until};
 use crate::common::client::Got;
 use crate::common::noise::Noise;
 use crate::common::program::{recent_folder, rooms_folder};
@@ -336,9 +336,42 @@ async fn a_folder_that_is_taken_away_loses_nobody_anything() {
     for _ in 0..100 {
         exchange.say(100).await;
     }
+    until("room written anew", || {
+        room_files(&rooms_folder(home.path())).len() == 1
+    })
+    .await;
+    for _ in 0..100 {
+        exchange.say(100).await;
+    }
+    exchange.were_told(0).await;
+    // No other program takes the folder meanwhile.
+    let beside = Program::host(home.path());
+    let mut client = Client::connect(beside.address()).await;
+    assert!(client.list_rooms().await.is_empty());
+    beside.kill();
+    program.kill();
+    check_restored(home.path(), &exchange.history).await;
+}
+
+/// Somebody tidies up: the file goes away, something else lies in its place, and the room ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_whose_file_is_deleted_is_under_the_recent_ones_when_it_ends() {
+    let home = TempDir::new().unwrap();
+    let program = Program::host(home.path());
+    let mut exchange = Exchange::start(&program, ROOM).await;
+    exchange.say(100).await;
+    let file = room_files(&rooms_folder(home.path())).remove(0);
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, "by hand").unwrap();
     let (code, _) = program.end(Signal::TERM);
     assert_eq!(code, Some(0));
     for member in &mut exchange.pair {
         member.until("the end", |seen| seen.closed).await;
     }
+    check_put_away(home.path(), &exchange.history);
+    let kept = files(&rooms_folder(home.path()));
+    assert!(
+        kept.iter()
+            .any(|path| std::fs::read(path).unwrap() == b"by hand")
+    );
 }
