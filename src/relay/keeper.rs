@@ -2,7 +2,6 @@
 //! brought it, that the file comes to the disk, and that people hear of trouble.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::task::coop::consume_budget;
@@ -12,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::log::Log;
 use super::pen::{AtOnce, Goes, Pen, Unwritten};
+use super::unstored::{Share, Unstored};
 
 /// Power loss takes at most what came in this time.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
@@ -107,33 +107,25 @@ impl Drop for Unkept {
 pub(super) struct Leftovers {
     /// Cancelled when the program ends: what cannot be written by then is given up.
     pub(super) closing: CancellationToken,
-    bytes: Arc<AtomicUsize>,
+    unstored: Unstored,
 }
 
 impl Leftovers {
     fn add(&self, log: &Log) -> Left {
         let (bytes, most) = log.unstored_bytes();
-        let others = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let share = self.unstored.share(bytes);
         Left {
-            of_all: Arc::clone(&self.bytes),
-            bytes,
-            is_too_much: others.saturating_add(bytes) > most,
+            _share: share,
+            is_too_much: self.unstored.bytes() > most,
         }
     }
 }
 
 /// What one of them holds, until this is dropped.
 struct Left {
-    of_all: Arc<AtomicUsize>,
-    bytes: usize,
+    _share: Share,
     /// With it all together hold more than one room may: it cannot go on like this.
     is_too_much: bool,
-}
-
-impl Drop for Left {
-    fn drop(&mut self) {
-        self.of_all.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
 }
 
 fn log_bad_end(error: &tokio::task::JoinError) {
@@ -268,6 +260,6 @@ mod tests {
         for room in rooms {
             room.keeper.await.unwrap();
         }
-        assert_eq!(leftovers.bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(leftovers.unstored.bytes(), 0);
     }
 }

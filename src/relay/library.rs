@@ -19,6 +19,7 @@ use super::log::{Keep, Log};
 use super::pen::{Open, Pen};
 use super::restore::{Found, restore};
 use super::shelf::{Keeping, Shelf};
+use super::unstored::Unstored;
 use crate::archive::{Heading, Maker};
 use crate::protocol::Attributes;
 
@@ -34,6 +35,8 @@ pub(super) struct Library {
     lanes: Arc<Lanes>,
     /// Of rooms that have ended and cannot be written.
     pub(super) leftovers: Leftovers,
+    /// Of rooms that live and cannot be written.
+    unstored: Unstored,
 }
 
 /// How far bringing rooms back is, in bytes of their files.
@@ -65,6 +68,7 @@ impl Library {
             keepers: TaskTracker::new(),
             lanes,
             leftovers: Leftovers::default(),
+            unstored: Unstored::default(),
         }
     }
 
@@ -261,7 +265,7 @@ impl Library {
     ) {
         let (shelf, tell) = (Arc::clone(&self.shelf), Arc::clone(tell));
         let pen = Arc::new(Pen::new(shelf, heading, guest, open, tell));
-        log.is_written_by(pen.clone());
+        log.is_written_by(pen.clone(), self.unstored.clone());
         let keeping = keep(Arc::clone(log), Arc::clone(&pen), self.leftovers.clone());
         self.lanes.spawn(&self.keepers, pen, keeping);
     }

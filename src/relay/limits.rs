@@ -86,7 +86,8 @@ pub struct Limits {
     pub slow_seconds: u64,
     /// See `slow_seconds`.
     pub slow_bytes: u64,
-    /// Bytes of a room that are held in memory alone while its file cannot be written.
+    /// Bytes that are held in memory alone while files cannot be written: of one room, and of all together, but
+    /// for those of rooms that hold less than their part.
     pub unstored_bytes: usize,
 }
 

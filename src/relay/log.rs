@@ -25,6 +25,7 @@ use super::account::{Bill, Budget};
 use super::block::{self, Block};
 use super::card::Card;
 use super::cold::ColdFile;
+use super::unstored::{Share, Unstored};
 use crate::archive::{Command, History, unix_millis};
 use crate::protocol::{Attributes, Run, attribute};
 
@@ -94,6 +95,8 @@ pub(super) enum Full {
     Peer(u64),
     /// The journal cannot be written, and too much is in memory alone.
     Memory(u64),
+    /// The journals cannot be written, and too much of all rooms is in memory alone.
+    Memories(u64),
     /// Too many commands were superseded one by one: each such place is remembered.
     Merged,
 }
@@ -146,6 +149,8 @@ pub(super) struct Log {
     /// Rings when there is something for the keeper. One waiter, so a stored permit is enough.
     work: Notify,
     scribe: OnceLock<Arc<dyn Scribe>>,
+    /// Of all rooms that have a scribe.
+    unstored: OnceLock<Unstored>,
     keep: Keep,
 }
 
@@ -169,6 +174,8 @@ struct Inner {
     ephemeral_bytes: usize,
     /// Of kept blocks that do not stand in the file.
     unstored_bytes: usize,
+    /// The same among those of all rooms, while it cannot be written.
+    share: Option<Share>,
     next: Seq,
     /// Up to where members can read.
     published: Seq,
@@ -270,6 +277,7 @@ impl Log {
             figures_changed: AtomicBool::new(false),
             work: Notify::new(),
             scribe: OnceLock::new(),
+            unstored: OnceLock::new(),
             keep,
         }
     }
@@ -349,10 +357,11 @@ impl Log {
         Ok(!self.figures_changed.swap(true, Ordering::AcqRel))
     }
 
-    /// From now on `scribe` writes, and the log's keeper.
-    pub(super) fn is_written_by(&self, scribe: Arc<dyn Scribe>) {
-        // There is one from the start on.
+    /// From now on `scribe` writes, and the log's keeper. What cannot be written counts as `unstored`.
+    pub(super) fn is_written_by(&self, scribe: Arc<dyn Scribe>, unstored: Unstored) {
+        // Both are there from the start on.
         let _first = self.scribe.set(scribe);
+        let _first = self.unstored.set(unstored);
     }
 
     /// Tells everybody that something has come further: the members first, as senders seldom wait.
@@ -435,6 +444,7 @@ impl Log {
     pub(super) fn end(&self, fate: Fate) {
         let mut inner = self.inner.lock();
         inner.note(|notes| notes.ended = Some(fate));
+        inner.share = None;
         inner.note_history();
         inner.bill = Bill::default();
         drop(inner);
@@ -667,6 +677,11 @@ impl Log {
         let new = {
             let mut inner = self.inner.lock();
             inner.mode = Mode::Failing;
+            // What a room leaves behind is counted by its keeper.
+            if inner.share.is_none() && inner.notes.ended.is_none() {
+                let all = self.unstored.get();
+                inner.share = all.map(|all| all.share(inner.unstored_bytes));
+            }
             let new = inner.trouble.replace(why.to_owned()).is_none();
             if new {
                 inner.news = Some(JournalNews::Fails(why.to_owned()));
@@ -716,6 +731,13 @@ impl Inner {
         if self.mode != Mode::Journal && self.unstored_bytes + bytes > keep.unstored_bytes {
             return Err(Full::Memory(keep.unstored_bytes as u64));
         }
+        if self
+            .share
+            .as_ref()
+            .is_some_and(|share| !share.admits(bytes, keep.unstored_bytes))
+        {
+            return Err(Full::Memories(keep.unstored_bytes as u64));
+        }
         Ok(())
     }
 
@@ -752,6 +774,9 @@ impl Inner {
     fn settle(&mut self, keep: Keep, now: Instant) {
         self.note_history();
         self.evict(keep, now);
+        if let Some(share) = &mut self.share {
+            share.set(self.unstored_bytes);
+        }
     }
 
     fn note(&mut self, note: impl FnOnce(&mut Notes)) {
@@ -762,6 +787,7 @@ impl Inner {
     /// The journal can be written.
     fn recover(&mut self) {
         self.mode = Mode::Journal;
+        self.share = None;
         // All that members have seen meanwhile is in the file only when the last of it is.
         let is_seen = |next: &Block| next.first < self.published;
         if self.trouble.is_some() && !self.unstored().next().is_some_and(is_seen) {

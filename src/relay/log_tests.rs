@@ -301,7 +301,7 @@ impl Scribe for CountingScribe {
 fn what_comes_after_a_rest_is_written_where_it_comes_in() {
     let log = journaled(KEEP);
     let scribe = Arc::new(CountingScribe::default());
-    log.is_written_by(scribe.clone());
+    log.is_written_by(scribe.clone(), Unstored::default());
     let asked = || scribe.0.load(Ordering::Relaxed);
     let shown = || all_live(&log, Seq(0), 2).len();
     let edit = command(140, "a", "");
@@ -336,6 +336,36 @@ fn what_is_split_does_not_hold_the_whole() {
     for block in &log.inner.lock().blocks {
         assert!(!whole.contains(&block.run.wire().as_ptr()));
     }
+}
+
+#[test]
+fn rooms_that_cannot_be_written_take_no_more_than_their_part_of_the_memory() {
+    let keep = Keep {
+        unstored_bytes: 10_000,
+        ..KEEP
+    };
+    let all = Unstored::default();
+    let [greedy, modest] = [(); 2].map(|()| {
+        let log = journaled(keep);
+        log.is_written_by(Arc::new(CountingScribe::default()), all.clone());
+        log.fails("the disk is full");
+        log
+    });
+    let say = |log: &Log| {
+        let edit = run([Frame::new(Kind(140), &[7; 200])]);
+        log.append(&card(1), edit, Instant::now()).map(drop)
+    };
+    let held = || [&greedy, &modest].map(|log| log.inner.lock().unstored_bytes);
+    assert_eq!(say(&modest), Ok(()));
+    while say(&greedy).is_ok() {}
+    assert_eq!(say(&greedy), Err(Full::Memories(10_000)));
+    assert_eq!(say(&modest), Ok(()), "it has its part");
+    assert_eq!(all.bytes(), held().iter().sum::<usize>());
+    write_down(&greedy);
+    assert_eq!(all.bytes(), held()[1]);
+    assert_eq!(say(&greedy), Ok(()), "it is written again");
+    modest.end(Fate::Recent);
+    assert_eq!(all.bytes(), 0, "its keeper counts it now");
 }
 
 #[test]

@@ -7,7 +7,8 @@
 //!   that all is written, and comes to the disk. `cold.rs`, `Cold`: reads from it what is not in memory any
 //!   more. `shelf.rs`, `Shelf`: the folder of the rooms' files; `recent.rs`: those that ended, and how
 //!   long they stay; `restore.rs`: a room brought back from one;
-//!   `library.rs`: what ties these together; `disk.rs`: how the disk does.
+//!   `library.rs`: what ties these together; `disk.rs`: how the disk does; `unstored.rs`: what waits for it in
+//!   memory.
 //! - `hub.rs`, `Hub`: the rules. Plain synchronous methods behind one lock, no I/O. `state.rs` and
 //!   `room.rs`: what they are about.
 //! - `bulletin.rs`, `Bulletin`: changed attributes and who is gone, gathered, one list for all.
@@ -65,6 +66,7 @@ mod serve;
 mod shelf;
 mod slow;
 mod state;
+mod unstored;
 
 pub use attempts::{Attempt, Failed};
 pub use controls::Person;

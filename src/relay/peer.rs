@@ -382,6 +382,10 @@ fn full_words(full: Full) -> String {
             "The server cannot write rooms to its disk, and {bytes} bytes of this one are in its memory \
              already. Nothing more is taken in until its disk has space again."
         ),
+        Full::Memories(bytes) => format!(
+            "The server cannot write rooms to its disk, and {bytes} bytes of them are in its memory already, this \
+             one's part included. Nothing more is taken in until its disk has space again."
+        ),
     }
 }
 
