@@ -369,6 +369,7 @@ impl Figures {
                 from_bytes: peer.bytes_in,
                 to_bytes: peer.bytes_out,
                 lag_bytes: if before > 0 { peer.lag_bytes } else { 0 },
+                refusals: peer.refusals,
             };
             next.lags.insert(peer.client_id.clone(), peer.lag_bytes);
             next.people.insert(peer.client_id, flow);
@@ -474,6 +475,7 @@ mod tests {
                 bytes_out: 4,
                 lag_commands: 1,
                 lag_bytes,
+                refusals: 2,
             }],
             rooms: vec![relay::RoomFigures {
                 name: "R".to_owned(),
@@ -495,6 +497,7 @@ mod tests {
         let second = first.next(directory(1_500, 70), None);
         assert_eq!(second.rooms["R"].growth_bytes, 500);
         assert_eq!(second.people["10.0.0.1:5"].lag_bytes, 70);
+        assert_eq!(second.people["10.0.0.1:5"].refusals, 2);
         let third = second.next(directory(900, 0), None);
         assert_eq!(third.rooms["R"].growth_bytes, 0);
         assert_eq!(third.people["10.0.0.1:5"].lag_bytes, 0);

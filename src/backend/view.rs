@@ -184,6 +184,8 @@ pub struct Flow {
     pub to_bytes: u64,
     /// Bytes of their room that they have not been given yet, when that lasts.
     pub lag_bytes: u64,
+    /// How often they asked for what they may not have, or sent more than they may.
+    pub refusals: u64,
 }
 
 /// Our own place among the rooms.

@@ -90,11 +90,23 @@ fn lag(person: &Person) -> Option<String> {
 }
 
 fn flowed(flow: &Flow) -> String {
-    format!(
+    let mut flowed = format!(
         "{} came from them, {} went to them",
         format::bytes(flow.from_bytes),
         format::bytes(flow.to_bytes)
-    )
+    );
+    match flow.refusals {
+        0 => {}
+        1 => flowed.push_str("; one thing they asked for was refused"),
+        many => {
+            let more = format!(
+                "; {} things they asked for were refused",
+                format::thousands(many)
+            );
+            flowed.push_str(&more);
+        }
+    }
+    flowed
 }
 
 fn figures(room: &Room) -> String {
@@ -128,6 +140,19 @@ fn figures(room: &Room) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refusals_are_told_where_there_are_some() {
+        let of = |refusals| {
+            flowed(&Flow {
+                refusals,
+                ..Flow::default()
+            })
+        };
+        assert!(!of(0).contains("refused"));
+        assert!(of(1).ends_with("; one thing they asked for was refused"));
+        assert!(of(1200).ends_with("; 1,200 things they asked for were refused"));
+    }
 
     fn person() -> Person {
         Person {

@@ -26,6 +26,7 @@ pub(super) struct Card {
     pub(super) span: Span,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
+    refusals: AtomicU64,
 }
 
 impl Card {
@@ -40,6 +41,7 @@ impl Card {
             span: Span::current(),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
         }
     }
 
@@ -57,6 +59,16 @@ impl Card {
 
     pub(super) fn count_out(&self, bytes: u64) {
         self.bytes_out.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// It was told no.
+    pub(super) fn count_refusal(&self) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it was told no.
+    pub(super) fn refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Relaxed)
     }
 
     /// Bytes it sent, and bytes it took.

@@ -41,6 +41,8 @@ pub struct PeerFigures {
     pub lag_commands: u64,
     /// What those take on the wire, about.
     pub lag_bytes: u64,
+    /// How often it asked for what it may not have, or sent more than it may.
+    pub refusals: u64,
 }
 
 /// One room.
@@ -78,6 +80,7 @@ impl Hub {
                         bytes_out,
                         lag_commands: commands,
                         lag_bytes: bytes,
+                        refusals: peer.card.refusals(),
                     }
                 })
                 .collect(),

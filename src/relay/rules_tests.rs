@@ -438,6 +438,8 @@ fn what_cannot_be_done_is_said() {
     let mut b = Client::new(&hub, 2);
     b.join("S");
     assert!(b.error().contains("1 rooms already"));
+    let peers = hub.directory().peers;
+    assert!(peers[0].refusals > 1 && peers[1].refusals == 1, "counted");
 }
 
 #[test]

@@ -132,6 +132,9 @@ impl State {
             // As a field, so that line breaks and escapes in a name are written as such.
             tracing::info!(reason = refusal, "refused");
         }
+        if let Some(peer) = self.peers.get(&id) {
+            peer.card.count_refusal();
+        }
         self.reply(id, &RelayMessage::SendError(refusal));
     }
 

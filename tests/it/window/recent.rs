@@ -265,6 +265,7 @@ fn who_is_behind_is_told_and_how_fast_a_room_grows() {
         from_bytes: 1_000,
         to_bytes: 2_000_000,
         lag_bytes: 45_000_000,
+        refusals: 0,
     });
     let mut window = Window::new(View {
         rooms: vec![Room {
