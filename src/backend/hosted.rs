@@ -276,7 +276,9 @@ impl Hosted {
             .filter_map(|room| Some((&room.name, room.trouble.as_deref()?)));
         let ended = directory.ended_in_trouble.iter();
         let mut failing = alive.chain(ended.map(|(name, why)| (name, why.as_str())));
-        let (name, why) = failing.next()?;
+        let Some((name, why)) = failing.next() else {
+            return self.lost(directory);
+        };
         let which = match failing.count() {
             0 => format!("The room “{name}” is"),
             others => format!("{} rooms are", others + 1),
@@ -286,6 +288,22 @@ impl Hosted {
             advice: format!(
                 "Make space on the disk of {}, and see that it can be written to. Until then keep Mixdesk running; \
                  Save a copy… keeps a room elsewhere.",
+                self.folder()
+            ),
+        })
+    }
+
+    /// What was lost of rooms that ended in such a time.
+    fn lost(&self, directory: &Directory) -> Option<Failure> {
+        let (name, why) = directory.lost.last()?;
+        Some(Failure {
+            what: format!(
+                "The room “{name}” ended while its file could not be written ({}), and its last edits are lost.",
+                plain(why)
+            ),
+            advice: format!(
+                "What was written before is under Recent rooms. Make space on the disk of {}, and see that it can \
+                 be written to.",
                 self.folder()
             ),
         })
@@ -486,6 +504,7 @@ mod tests {
                 trouble: None,
             }],
             ended_in_trouble: Vec::new(),
+            lost: Vec::new(),
         }
     }
 

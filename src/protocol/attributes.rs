@@ -13,6 +13,10 @@ const VALUE_BYTES: usize = 96;
 /// A name is written with escapes, the longest of which say one byte in six.
 const ESCAPED_BYTES: usize = 6;
 
+fn size(name: &str, value: &str) -> usize {
+    ESCAPED_BYTES * name.len() + value.len() + VALUE_BYTES
+}
+
 /// Named values. A value is the text it was written as, so `1.0` stays `1.0` and `NaN` stays `NaN`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Attributes(BTreeMap<String, Arc<str>>);
@@ -45,10 +49,7 @@ impl Attributes {
     /// Bytes that the names and values take at most, in memory (about) as well as written.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        self.0
-            .iter()
-            .map(|(name, value)| ESCAPED_BYTES * name.len() + value.len() + VALUE_BYTES)
-            .sum()
+        self.0.iter().map(|(name, value)| size(name, value)).sum()
     }
 
     /// Names and values as written, by name.
@@ -160,15 +161,30 @@ impl Attributes {
     /// Takes over every value of `new` and returns those that made a difference. Values are compared
     /// one by one at this level only, as written.
     pub fn update(&mut self, new: Self) -> Self {
-        let mut changed = Self::default();
-        for (name, value) in new.0 {
-            if self.0.get(&name).is_some_and(|old| json::same(old, &value)) {
-                continue;
-            }
-            changed.0.insert(name.clone(), Arc::clone(&value));
-            self.0.insert(name, value);
+        let changed = self.difference(new);
+        for (name, value) in &changed.0 {
+            self.0.insert(name.clone(), Arc::clone(value));
         }
         changed
+    }
+
+    /// The values of `new` that an [update](Self::update) would take over.
+    #[must_use]
+    pub fn difference(&self, mut new: Self) -> Self {
+        let is_new = |name: &String, value: &mut Arc<str>| {
+            let old = self.0.get(name);
+            !old.is_some_and(|old| json::same(old, value))
+        };
+        new.0.retain(is_new);
+        new
+    }
+
+    /// What these take with `new` taken over, where they take `held` now.
+    #[must_use]
+    pub fn size_with(&self, held: usize, new: &Self) -> usize {
+        let old = new.0.keys().filter_map(|name| self.0.get_key_value(name));
+        let old: usize = old.map(|(name, value)| size(name, value)).sum();
+        held.saturating_sub(old) + new.size_bytes()
     }
 
     /// Appends this as a JSON object, spaced as Python does.
@@ -251,6 +267,17 @@ mod tests {
     fn values_survive_as_written() {
         let text = r#"{"a": NaN, "b": [1.0, 1, -Infinity], "c": 123456789012345678901234567890, "d": "\ud83d\ude00"}"#;
         assert_eq!(parse(text).to_string(), text);
+    }
+
+    #[test]
+    fn the_size_of_all_follows_from_what_changes() {
+        let mut mine = parse(r#"{"a": 1, "long name": "text"}"#);
+        for new in [r#"{"a": 22, "b": null}"#, r#"{"long name": 1}"#, "{}"] {
+            let changed = mine.difference(parse(new));
+            let size = mine.size_with(mine.size_bytes(), &changed);
+            mine.update(changed);
+            assert_eq!(size, mine.size_bytes());
+        }
     }
 
     #[test]

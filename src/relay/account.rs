@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::log::Full;
+use super::full::Full;
 
 /// Peers of a bill that are always let be, gone or not.
 const FEW_PEERS: usize = 64;

@@ -20,6 +20,9 @@ pub struct Directory {
     pub rooms: Vec<RoomFigures>,
     /// Rooms that have ended and cannot be written down to their end: their names, and why not.
     pub ended_in_trouble: Vec<(String, String)>,
+    /// Those of them that were given up, as they held too much memory together: what was not written down is
+    /// lost.
+    pub lost: Vec<(String, String)>,
 }
 
 /// One connection.
@@ -104,6 +107,10 @@ impl Hub {
                 .iter()
                 .filter_map(|(name, log)| Some((name.clone(), log.upgrade()?.trouble()?)))
                 .collect(),
+            lost: self
+                .library()
+                .map(|library| library.leftovers.lost())
+                .unwrap_or_default(),
         })
     }
 }

@@ -27,7 +27,7 @@ use super::outbox::{Member, Outbox, Reply};
 use super::pace::{Crowd, MessagePace, Pace, SharedPace};
 use super::pending::Pending;
 use super::restore::Found;
-use super::room::{Refusal, Room, awaits_scene, made_with, shown, update};
+use super::room::{Refusal, Room, awaits_scene, changes, made_with, shown};
 use super::state::{Peer, State, not_written_down};
 use crate::protocol::{
     ANY_VERSION, Attributes, ClientMessage, JoinRequest, RelayMessage, attribute,
@@ -270,13 +270,13 @@ impl Hub {
             }
             ClientMessage::SetRoomAttributes(room, attributes) => {
                 let attributes = attributes.without(&attribute::OF_ROOMS);
-                state.update_room(&room, attributes, |others| {
+                state.update_room(&room, Some(id), attributes, |others| {
                     self.limits.attributes_of_one(others)
                 })
             }
             ClientMessage::SetRoomKeepOpen(room, keep_open) => {
                 let flag = Attributes::default().with_flag(attribute::KEEP_OPEN, keep_open);
-                state.update_room(&room, flag, |_| usize::MAX)?;
+                state.update_room(&room, Some(id), flag, |_| usize::MAX)?;
                 if let Some(room) = state.rooms.get_mut(&room) {
                     room.keep_open = keep_open;
                 }
@@ -351,7 +351,9 @@ impl Hub {
         let name = request.room.as_str();
         let mut filled = made_with(request);
         filled.update(awaits_scene(false));
-        state.update_room(name, filled, |others| self.limits.attributes_of_one(others))?;
+        state.update_room(name, Some(id), filled, |others| {
+            self.limits.attributes_of_one(others)
+        })?;
         if let Some(room) = state.rooms.get_mut(name) {
             room.members.insert(id);
             room.joinable = false;
@@ -466,8 +468,9 @@ impl Hub {
         let others = state.clients_bytes - peer.bytes;
         let from_there = share.attributes_bytes - peer.bytes;
         let allowed = self.limits.attributes_of_client(origin, from_there, others);
-        let changed = update(&mut peer.attributes, new, allowed)?;
-        peer.bytes = peer.attributes.size_bytes();
+        let (changed, bytes) = changes(&peer.attributes, peer.bytes, new, allowed)?;
+        peer.attributes.update(changed.clone());
+        peer.bytes = bytes;
         if changed.raw(attribute::USER_NAME).is_some() {
             peer.card.rename(peer.attributes.text(attribute::USER_NAME));
         }

@@ -1,9 +1,11 @@
 //! Writing a room's journal: one task a room, which sees to it that all is written that nobody wrote who
 //! brought it, that the file comes to the disk, and that people hear of trouble.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::task::coop::consume_budget;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -21,6 +23,9 @@ const SYNC_AGAIN: Duration = Duration::from_millis(50);
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// … and how many times what it took, which is long where all of a room was to be written anew.
 const RETRY_TIMES: u32 = 10;
+
+/// As many rooms that were given up are remembered.
+const LOST: usize = 100;
 
 /// How often it is tried again for a room that has ended, once the program ends as well.
 const LAST_TRIES: u32 = 1;
@@ -77,6 +82,7 @@ pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>, leftovers: Leftovers) {
                 if ended {
                     let left = left.get_or_insert_with(|| leftovers.add(&log));
                     if left.is_too_much || last_tries == LAST_TRIES {
+                        leftovers.lose(pen.room(), &log);
                         let _done = spawn_blocking(move || pen.give_up(&log)).await;
                         return;
                     }
@@ -108,16 +114,34 @@ pub(super) struct Leftovers {
     /// Cancelled when the program ends: what cannot be written by then is given up.
     pub(super) closing: CancellationToken,
     unstored: Unstored,
+    /// Rooms that were given up: what they were called, and why. The latest are enough.
+    lost: Arc<Mutex<VecDeque<(String, String)>>>,
 }
 
 impl Leftovers {
     fn add(&self, log: &Log) -> Left {
         let (bytes, most) = log.unstored_bytes();
-        let share = self.unstored.share(bytes);
+        let others = self.unstored.bytes();
         Left {
-            _share: share,
-            is_too_much: self.unstored.bytes() > most,
+            _share: self.unstored.share(bytes),
+            is_too_much: others > 0 && others.saturating_add(bytes) > most,
         }
+    }
+}
+
+impl Leftovers {
+    fn lose(&self, room: &str, log: &Log) {
+        let why = log.trouble().unwrap_or_default();
+        let mut lost = self.lost.lock();
+        if lost.len() == LOST {
+            lost.pop_front();
+        }
+        lost.push_back((room.to_owned(), why));
+    }
+
+    /// Rooms that have ended and could not be written down before there were too many of them.
+    pub(super) fn lost(&self) -> Vec<(String, String)> {
+        self.lost.lock().iter().cloned().collect()
     }
 }
 
@@ -256,6 +280,7 @@ mod tests {
         sleep(10 * RETRY_EVERY).await;
         let given_up = rooms.iter().filter(|room| room.keeper.is_finished());
         assert_eq!(given_up.count(), 1);
+        assert_eq!(leftovers.lost().len(), 1, "and told");
         leftovers.closing.cancel();
         for room in rooms {
             room.keeper.await.unwrap();

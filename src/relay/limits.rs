@@ -147,6 +147,8 @@ pub(super) const LOG_LINES: u32 = 200;
 const FAIR_SHARE_BYTES: usize = 8 << 10;
 /// Errors that one peer may send to everybody between two tellings.
 pub(super) const ERRORS_A_TELLING: u32 = 5;
+/// The same for all peers of one address.
+pub(super) const ERRORS_A_TELLING_PER_ADDRESS: u32 = 4 * ERRORS_A_TELLING;
 /// How often rooms are looked through for what is too old to be in memory, while there is any.
 pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often changes of clients and rooms are told at most.

@@ -21,10 +21,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::PeerId;
-use super::account::{Bill, Budget};
+use super::account::{Account, Bill, Budget};
 use super::block::{self, Block};
 use super::card::Card;
 use super::cold::ColdFile;
+use super::full::Full;
 use super::unstored::{Share, Unstored};
 use crate::archive::{Command, History, unix_millis};
 use crate::protocol::{Attributes, Run, attribute};
@@ -80,25 +81,6 @@ pub(super) struct Lag {
     pub(super) commands: u64,
     /// About.
     pub(super) bytes: u64,
-}
-
-/// Why a command was not taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Full {
-    /// The room is as large as it may be.
-    Room(u64),
-    /// All rooms together are as large as they may be.
-    Rooms(u64),
-    /// All peers of the sender's address have added as much to rooms as they may.
-    Address(u64),
-    /// The sender has added as much to rooms as it may.
-    Peer(u64),
-    /// The journal cannot be written, and too much is in memory alone.
-    Memory(u64),
-    /// The journals cannot be written, and too much of all rooms is in memory alone.
-    Memories(u64),
-    /// Too many commands were superseded one by one: each such place is remembered.
-    Merged,
 }
 
 /// Where the commands are, besides in memory.
@@ -226,9 +208,10 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// Of the frames.
+    /// Of the frames and attributes.
     pub(super) fn bytes(&self) -> usize {
-        self.blocks.iter().map(|block| block.run.wire().len()).sum()
+        let frames = self.blocks.iter().map(|block| block.run.wire().len());
+        self.notes.attributes.size_bytes() + frames.sum::<usize>()
     }
 }
 
@@ -420,6 +403,18 @@ impl Log {
         drop(inner);
         self.figures_changed.store(true, Ordering::Release);
         self.work.notify_one();
+    }
+
+    /// Counts attributes that a peer changes: each change stays in the room's file.
+    ///
+    /// # Errors
+    /// When there is no room for them. Nothing is counted then.
+    pub(super) fn charge(&self, account: &Arc<Account>, bytes: usize) -> Result<(), Full> {
+        let mut inner = self.inner.lock();
+        inner.admit(self.keep, bytes)?;
+        account.take(bytes as u64)?;
+        inner.bill.add(account, bytes as u64);
+        Ok(())
     }
 
     /// Notes attributes of the room that have changed.
@@ -647,7 +642,7 @@ impl Log {
                 }
             }
             if let Some(last) = work.blocks.last() {
-                inner.stored = last.end();
+                inner.stored = inner.stored.max(last.end());
                 inner.unstored_bytes = if inner.mode == Mode::Failing {
                     // Some of the work may have been buried meanwhile.
                     inner.unstored().map(Block::memory_bytes).sum()
@@ -728,13 +723,18 @@ impl Inner {
         if self.history.superseded_parts() > SUPERSEDED_PARTS {
             return Err(Full::Merged);
         }
-        if self.mode != Mode::Journal && self.unstored_bytes + bytes > keep.unstored_bytes {
-            return Err(Full::Memory(keep.unstored_bytes as u64));
+        let in_memory = bytes + block::BLOCK_BYTES;
+        if self.mode != Mode::Journal && self.unstored_bytes + in_memory > keep.unstored_bytes {
+            let full = match self.mode {
+                Mode::Memory => Full::Kept,
+                Mode::Journal | Mode::Failing => Full::Memory,
+            };
+            return Err(full(keep.unstored_bytes as u64));
         }
         if self
             .share
             .as_ref()
-            .is_some_and(|share| !share.admits(bytes, keep.unstored_bytes))
+            .is_some_and(|share| !share.admits(in_memory, keep.unstored_bytes))
         {
             return Err(Full::Memories(keep.unstored_bytes as u64));
         }
@@ -816,6 +816,10 @@ impl Inner {
             Mode::Journal => self.unstored().next(),
         };
         let published = waits.map_or(self.next, |block| block.first);
+        if self.mode == Mode::Journal {
+            // What is not kept need not be looked at again.
+            self.stored = self.stored.max(published);
+        }
         let is_more = published > self.published;
         self.published = published.max(self.published);
         is_more

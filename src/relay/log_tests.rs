@@ -328,6 +328,23 @@ fn what_comes_after_a_rest_is_written_where_it_comes_in() {
 }
 
 #[test]
+fn what_is_not_kept_is_not_looked_at_again_and_again() {
+    let log = journaled(KEEP);
+    let now = Instant::now();
+    let ends = || {
+        let inner = log.inner.lock();
+        (inner.stored, inner.published, inner.next)
+    };
+    append(&log, 1, [command(140, "a", "")], now);
+    append(&log, 1, [Frame::new(Kind::FRAME, b"")], now);
+    assert_eq!(ends(), (Seq(0), Seq(0), Seq(2)), "behind what is kept");
+    write_down(&log);
+    assert_eq!(ends(), (Seq(2), Seq(2), Seq(2)));
+    append(&log, 1, [Frame::new(Kind::FRAME, b"")], now);
+    assert_eq!(ends(), (Seq(3), Seq(3), Seq(3)));
+}
+
+#[test]
 fn what_is_split_does_not_hold_the_whole() {
     let log = log(KEEP);
     let mixed = run([command(140, "", ""), Frame::new(Kind::FRAME, &[0; 1000])]);
@@ -379,7 +396,7 @@ fn a_room_that_is_full_takes_nothing() {
     assert_eq!(log.append(&card(1), large(), Instant::now()), Ok(true));
     assert_eq!(
         log.append(&card(1), large(), Instant::now()),
-        Err(Full::Memory(700))
+        Err(Full::Kept(700))
     );
     let huge = run([Frame::new(Kind(140), &[7; 1000])]);
     assert_eq!(

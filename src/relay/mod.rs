@@ -24,7 +24,7 @@
 //!   apart from all others.
 //! - `slow.rs`: members who are too far behind for too long. `feel.rs`: peers that are gone without a word.
 //!   `pace.rs`: how often something may happen. `pending.rs`: how much may wait to be read.
-//!   `account.rs`: how much anybody may add to rooms.
+//!   `account.rs`: how much anybody may add to rooms; `full.rs`: why nothing more.
 //!
 //! Lock order: hub or pen, then outbox or door, then log, bulletin or line. The hot path, a room command, takes
 //! only the log's, the pen's if that is free, and then the outboxes of those who rest.
@@ -42,6 +42,7 @@ mod disk;
 mod door;
 mod entrance;
 mod feel;
+mod full;
 mod gate;
 #[cfg(test)]
 mod gate_tests;

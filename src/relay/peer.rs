@@ -18,9 +18,10 @@ use super::attempts::Failed;
 use super::card::Card;
 use super::cold::ColdError;
 use super::delivery::{Delivery, Gathered};
+use super::full::Full;
 use super::hub::{Admission, Hub};
 use super::limits::{DRAIN, SLOW_DRAIN};
-use super::log::{Full, Log};
+use super::log::Log;
 use super::outbox::{Outbox, Reply};
 use super::pace::{Crowd, Late, MessagePace};
 use crate::net::{FrameReader, Line, Pulse, ReadError, WriteError, write_frames};
@@ -310,7 +311,7 @@ async fn read_loop<R: AsyncRead + Unpin>(
                 continue;
             };
             if let Err(full) = append(hub, log, card, commands) {
-                return End::Full(full_words(full));
+                return End::Full(full.to_string());
             }
             log.caught_up().await;
             continue;
@@ -355,38 +356,6 @@ fn append(hub: &Hub, log: &Log, card: &Arc<Card>, commands: Run) -> Result<(), F
         hub.ring();
     }
     Ok(())
-}
-
-fn full_words(full: Full) -> String {
-    match full {
-        Full::Room(bytes) => format!(
-            "The room is full: the server keeps {bytes} bytes of a room. Nothing more is taken in."
-        ),
-        Full::Rooms(bytes) => format!(
-            "The server is full: it keeps {bytes} bytes of all rooms. Nothing more is taken in until rooms are closed."
-        ),
-        Full::Address(bytes) => format!(
-            "Your address is full: the server keeps {bytes} bytes of rooms from one address. Nothing more is taken in \
-             from there until rooms with what you sent are closed."
-        ),
-        Full::Peer(bytes) => format!(
-            "You are full: the server keeps {bytes} bytes of rooms from one connection. Nothing more is taken in from \
-             you until rooms with what you sent are closed."
-        ),
-        Full::Merged => {
-            "The room has replaced too many edits for the server to remember. Nothing more is taken in: save it \
-             to a file and make a new room of that."
-                .to_owned()
-        }
-        Full::Memory(bytes) => format!(
-            "The server cannot write rooms to its disk, and {bytes} bytes of this one are in its memory \
-             already. Nothing more is taken in until its disk has space again."
-        ),
-        Full::Memories(bytes) => format!(
-            "The server cannot write rooms to its disk, and {bytes} bytes of them are in its memory already, this \
-             one's part included. Nothing more is taken in until its disk has space again."
-        ),
-    }
 }
 
 fn too_fast(late: &Late) -> String {

@@ -2,6 +2,7 @@
 //! while the keeper does not use it. To wake the keeper for those takes longer than to write them.
 
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,6 +21,9 @@ use crate::archive::{ArchiveError, Heading, unix_millis};
 
 /// Work up to this size is written where the task runs, on a disk that is quick.
 const AT_ONCE_BYTES: usize = 16 << 10;
+
+/// To write a file of more than this anew takes long enough to be told.
+const TOLD_BYTES: u64 = 16 << 20;
 
 /// A room's pen.
 #[derive(Debug)]
@@ -169,6 +173,11 @@ impl Pen {
         Ok(Goes::On)
     }
 
+    /// The room's name.
+    pub(super) fn room(&self) -> &str {
+        &self.heading.room
+    }
+
     /// Puts the file of a room that has ended where it is to be, though not all is written. Blocks.
     pub(super) fn give_up(&self, log: &Log) {
         tracing::error!(
@@ -242,6 +251,11 @@ impl Pen {
         let anew = if open.doubt == Some(Doubt::NotOnDisk) || !file.is_at(&open.path) {
             open.doubt.get_or_insert(Doubt::Gone);
             let (salt, bytes) = (open.writer.salt(), open.writer.written_bytes());
+            if bytes > TOLD_BYTES {
+                // Nobody is to wait for it.
+                let meanwhile = io::Error::other("its file is being written anew");
+                self.fails(log, &ArchiveError::Write(meanwhile), ended);
+            }
             let new = self.shelf.renew(&open.path, &file, bytes);
             let new = new.map_err(ArchiveError::Write)?;
             tracing::warn!(parent: None, room, "the room's file is written anew");
@@ -365,13 +379,14 @@ impl ToDisk {
             Ok(()) => return,
         };
         // None where the room has ended meanwhile, and its file was put away.
-        let mut open = pen.open.lock();
-        let Some(open) = &mut *open else { return };
-        let (room, path) = (&pen.heading.room, path.display());
-        tracing::error!(room, "{path} does not hold what was written: {what}");
-        if open.doubt != Some(Doubt::NotOnDisk) {
-            open.doubt = Some(doubt);
+        if let Some(open) = &mut *pen.open.lock() {
+            let (room, path) = (&pen.heading.room, path.display());
+            tracing::error!(room, "{path} does not hold what was written: {what}");
+            if open.doubt != Some(Doubt::NotOnDisk) {
+                open.doubt = Some(doubt);
+            }
         }
+        // Once the pen is free: whoever found it in use counts on that.
         log.look_after_file();
     }
 }

@@ -140,7 +140,7 @@ fn open(path: &Path, picture: Picture, repaired: bool) -> Result<Found, ArchiveE
 
 fn look(path: &Path, progress: &mut impl FnMut(u64) -> bool) -> Result<Picture, ArchiveError> {
     let file = File::open(path).map_err(ArchiveError::Open)?;
-    let mut changes = Vec::new();
+    let mut changes = Attributes::default();
     let mut history = History::default();
     let (mut next, mut taken) = (Seq::default(), 0);
     let mut index: Vec<(Seq, u64)> = Vec::new();
@@ -164,7 +164,7 @@ fn look(path: &Path, progress: &mut impl FnMut(u64) -> bool) -> Result<Picture, 
                 next = next.max(Seq(positions.end));
                 commands.for_each(|command| history.push(command));
             }
-            Step::Attributes(changed) => changes.push(changed),
+            Step::Attributes(changed) => drop(changes.update(changed)),
             Step::Cleared(before) => {
                 next = next.max(Seq(before));
                 history.clear(before);
@@ -173,9 +173,7 @@ fn look(path: &Path, progress: &mut impl FnMut(u64) -> bool) -> Result<Picture, 
         progress,
     )?;
     let mut attributes = scan.heading.attributes.clone();
-    for changed in changes {
-        attributes.update(changed);
-    }
+    attributes.update(changes);
     if let Some((first, _)) = index.first_mut() {
         *first = Seq::default();
     } else {

@@ -129,21 +129,25 @@ pub(super) fn with_figures(attributes: Attributes, figures: Figures) -> Attribut
         .with_count(attribute::BYTE_SIZE, figures.byte_size)
 }
 
-/// Takes `new` over, unless there would be too much; returns what made a difference.
-pub(super) fn update(
-    attributes: &mut Attributes,
+/// What of `new` makes a difference, and what the attributes take with it, where they take `held` now. Costs
+/// what `new` does, however many there are.
+///
+/// # Errors
+/// When there would be too much.
+pub(super) fn changes(
+    attributes: &Attributes,
+    held: usize,
     new: Attributes,
     limit: usize,
-) -> Result<Attributes, Refusal> {
-    let mut updated = attributes.clone();
-    let changed = updated.update(new);
-    if updated.size_bytes() > limit {
+) -> Result<(Attributes, usize), Refusal> {
+    let changed = attributes.difference(new);
+    let bytes = attributes.size_with(held, &changed);
+    if bytes > limit && bytes > held {
         return Err(format!(
             "These attributes are too large: {limit} bytes are allowed."
         ));
     }
-    *attributes = updated;
-    Ok(changed)
+    Ok((changed, bytes))
 }
 
 /// What a peer said, as far as it fits into a sentence: it may be megabytes long.

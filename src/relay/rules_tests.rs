@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use super::attempts::Failed;
 use super::delivery::{Delivery, Gathered};
+use super::full::Full;
 use super::guests::Guests;
 use super::hub::{Admission, Hub};
 use super::limits::{Limits, SWEEP_EVERY};
-use super::log::Full;
 use super::state::State;
 use crate::protocol::{
     ANY_VERSION, Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes,
@@ -717,6 +717,31 @@ fn what_an_address_adds_is_bounded_as_long_as_its_rooms_live() {
 
     c.say(ClientMessage::DeleteRoom(room));
     assert_eq!(c.try_send(140, &[7; 600]), Ok(()));
+}
+
+#[test]
+fn attributes_of_rooms_count_as_what_is_added_to_them() {
+    let hub = hub_with(Limits {
+        rooms_bytes_per_peer: 100_000,
+        ..Limits::default()
+    });
+    let mut a = Client::new(&hub, 1);
+    a.make("R");
+    a.got();
+    let mut set = |value: usize| {
+        let attributes = Attributes::default().with_text("x", &format!("{value:040000}"));
+        a.say(ClientMessage::SetRoomAttributes("R".into(), attributes));
+        a.errors().pop()
+    };
+    assert_eq!(
+        [set(1), set(2), set(2)],
+        [None, None, None],
+        "the same costs nothing"
+    );
+    assert!(set(3).unwrap().starts_with("You are full"));
+    let held = hub.with_state(|state| (state.rooms["R"].attributes.clone(), state.rooms_bytes));
+    assert!(held.0.text("x").unwrap().ends_with('2'));
+    assert_eq!(held.1, held.0.size_bytes(), "counted without counting all");
 }
 
 #[test]

@@ -13,11 +13,11 @@ use super::PeerId;
 use super::account::AddressAccount;
 use super::card::Card;
 use super::guests::Origin;
-use super::limits::{ERRORS_A_TELLING, LOG_LINES};
+use super::limits::{ERRORS_A_TELLING, ERRORS_A_TELLING_PER_ADDRESS, LOG_LINES};
 use super::log::{JournalNews, Log};
 use super::outbox::{Member, Outbox, Reply};
 use super::pace::{Pace, SharedPace};
-use super::room::{Refusal, Room, shown, update, vacant, with_figures};
+use super::room::{Refusal, Room, changes, shown, vacant, with_figures};
 use crate::protocol::{Attributes, NamedAttributes, RelayMessage, attribute};
 
 #[derive(Debug, Default)]
@@ -59,6 +59,8 @@ pub(super) struct Share {
     pub(super) pending: Arc<AtomicUsize>,
     /// How fast they send messages.
     pub(super) messages: Option<SharedPace>,
+    /// Errors they have sent to everybody since the telling of that number.
+    errors: (u64, u32),
 }
 
 #[derive(Debug)]
@@ -116,12 +118,19 @@ impl State {
         let Some(peer) = self.peers.get_mut(&id) else {
             return Ok(());
         };
-        if peer.errors.0 != telling {
-            peer.errors = (telling, 0);
-        }
-        peer.errors.1 += 1;
-        if peer.errors.1 > ERRORS_A_TELLING {
-            return Err("That were too many errors at once: the rest is not passed on.".to_owned());
+        let of_address = self.shares.get_mut(&Origin::from(peer.ip));
+        let of_address = of_address.map(|share| (&mut share.errors, ERRORS_A_TELLING_PER_ADDRESS));
+        let counts = [(&mut peer.errors, ERRORS_A_TELLING)].into_iter();
+        for ((counted_at, count), most) in counts.chain(of_address) {
+            if *counted_at != telling {
+                (*counted_at, *count) = (telling, 0);
+            }
+            *count += 1;
+            if *count > most {
+                return Err(
+                    "That were too many errors at once: the rest is not passed on.".to_owned(),
+                );
+            }
         }
         Ok(())
     }
@@ -194,7 +203,7 @@ impl State {
             room.joinable = true;
             room.log.clear();
             // The room is there, and these were its attributes before.
-            let _updated = self.update_room(&name, vacant(&name), |_| usize::MAX);
+            let _updated = self.update_room(&name, None, vacant(&name), |_| usize::MAX);
         }
         let room = self.rooms.get_mut(&name)?;
         if room.members.is_empty() && !(room.keep_open && room.joinable) {
@@ -239,6 +248,7 @@ impl State {
         room.joinable = true;
         self.update_room(
             &name,
+            None,
             Attributes::default().with_flag(attribute::JOINABLE, true),
             |_| usize::MAX,
         )
@@ -256,17 +266,24 @@ impl State {
         Ok(())
     }
 
-    /// `allowed` says what the room's attributes may take, given what those of the others do.
+    /// `by`: who counts for it, unless the relay itself does it. `allowed` says what the room's attributes may take, given what those of the others do.
     pub(super) fn update_room(
         &mut self,
         name: &str,
+        by: Option<PeerId>,
         new: Attributes,
         allowed: impl FnOnce(usize) -> usize,
     ) -> Result<(), Refusal> {
         let room = self.rooms.get_mut(name).ok_or_else(|| no_room(name))?;
         let others = self.rooms_bytes - room.bytes;
-        let changed = update(&mut room.attributes, new, allowed(others))?;
-        room.bytes = room.attributes.size_bytes();
+        let (changed, bytes) = changes(&room.attributes, room.bytes, new, allowed(others))?;
+        if let Some(by) = by.and_then(|by| self.peers.get(&by)) {
+            room.log
+                .charge(&by.card.account, changed.size_bytes())
+                .map_err(|full| full.to_string())?;
+        }
+        room.attributes.update(changed.clone());
+        room.bytes = bytes;
         self.rooms_bytes = others + room.bytes;
         room.log.note_attributes(&changed);
         let names = changed.iter().map(|(name, _)| name.to_owned());

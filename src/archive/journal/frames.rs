@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes};
 
 use super::{Cutter, FILE_HEADER_BYTES, Scan, Step, scan};
 use crate::archive::{ArchiveError, Ending, Entry, FRAME_LIMITS, Heading, History, Origin};
-use crate::protocol::Decoder;
+use crate::protocol::{Attributes, Decoder};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 256 << 10;
@@ -34,7 +34,8 @@ impl<R: Read + Seek> JournalFrames<R> {
     /// # Errors
     /// As [`scan`].
     pub fn open(mut from: R) -> Result<(Heading, Self), ArchiveError> {
-        let (mut history, mut until, mut changes) = (History::default(), 0, Vec::new());
+        let (mut history, mut until) = (History::default(), 0);
+        let mut changes = Attributes::default();
         let scan = scan(
             &mut from,
             |step| match step {
@@ -50,15 +51,13 @@ impl<R: Read + Seek> JournalFrames<R> {
                     until = positions.end;
                     commands.for_each(|command| history.push(command));
                 }
-                Step::Attributes(changed) => changes.push(changed),
+                Step::Attributes(changed) => drop(changes.update(changed)),
                 Step::Cleared(before) => history.clear(before),
             },
             |_| true,
         )?;
         let mut heading = scan.heading.clone();
-        for changed in changes {
-            heading.attributes.update(changed);
-        }
+        heading.attributes.update(changes);
         let at = FILE_HEADER_BYTES as u64;
         from.seek(SeekFrom::Start(at))
             .map_err(|source| ArchiveError::Read { at, source })?;
