@@ -7,6 +7,10 @@ use crate::protocol::Kind;
 /// Longest path that is compared, in bytes. Blender's own are at most some hundred.
 pub(super) const PATH_BYTES: usize = 64 << 10;
 
+/// As many places are remembered at which something was superseded: 16 MiB of memory. Beyond them a command is
+/// superseded no more, unless it stands next to the last that was. A replay is longer then, and ends the same.
+const PLACES: usize = 1 << 20;
+
 /// Counts a room's history, and remembers which commands are not part of it any more.
 ///
 /// Commands are known by their positions, which only grow. A command that was superseded by a newer
@@ -54,8 +58,10 @@ impl History {
             .filter(|path| command.kind.is_mergeable() && path.len() <= PATH_BYTES);
         self.commands += 1;
         self.bytes += command.wire_bytes;
+        let (is_full, end) = (self.superseded.len() >= PLACES, gone.map(|gone| gone.end));
         if let Some(last) = &mut self.last
             && path.is_some()
+            && (!is_full || end == Some(last.position))
             && last.kind == command.kind
             && last.path.as_deref() == path
         {
@@ -100,12 +106,6 @@ impl History {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
-    }
-
-    /// How many places are remembered at which something was superseded: 16 bytes each.
-    #[must_use]
-    pub fn superseded_parts(&self) -> usize {
-        self.superseded.len()
     }
 
     /// The parts of `range` that are not part of the history any more, in order.
@@ -167,6 +167,23 @@ mod tests {
         history.clear(13);
         assert!(history.superseded(2..100).eq(std::iter::once(0..13)));
         assert_eq!((history.commands(), history.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut history = History::default();
+        let places = PLACES as u64;
+        let mut position = 0;
+        for _ in 0..places + 10 {
+            for path in [&b"A"[..], b"A", b"B"] {
+                history.push(command(position, 201, Some(path)));
+                position += 1;
+            }
+        }
+        assert_eq!(history.superseded.len(), PLACES);
+        assert_eq!(history.commands(), 2 * places + 30, "the rest is all there");
+        let more = 3 * (places - 1)..3 * (places + 10);
+        assert_eq!(history.superseded(more).count(), 1);
     }
 
     #[test]

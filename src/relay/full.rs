@@ -43,10 +43,4 @@ pub(super) enum Full {
          one's part included. Nothing more is taken in until its disk has space again."
     )]
     Memories(u64),
-    /// Too many commands were superseded one by one: each such place is remembered.
-    #[error(
-        "The room has replaced too many edits for the server to remember. Nothing more is taken in: save it \
-         to a file and make a new room of that."
-    )]
-    Merged,
 }

@@ -47,9 +47,6 @@ const SERVED_AT_ONCE: usize = 32;
 /// How far apart in the file the places are that are remembered.
 pub(super) const INDEX_EVERY_BYTES: u64 = 256 << 10;
 
-/// Places in a room's history that are remembered because something was superseded there: 128 MiB.
-const SUPERSEDED_PARTS: usize = 8 << 20;
-
 /// A position in a room's log. Numbers only grow, and some are skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Seq(pub(super) u64);
@@ -719,9 +716,6 @@ impl Inner {
         let stored = self.file.as_ref().map_or(0, |file| file.bytes);
         if stored + (self.unstored_bytes + bytes) as u64 > keep.room_bytes {
             return Err(Full::Room(keep.room_bytes));
-        }
-        if self.history.superseded_parts() > SUPERSEDED_PARTS {
-            return Err(Full::Merged);
         }
         let in_memory = bytes + block::BLOCK_BYTES;
         if self.mode != Mode::Journal && self.unstored_bytes + in_memory > keep.unstored_bytes {
