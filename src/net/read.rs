@@ -78,6 +78,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
     }
 
+    /// Bytes of memory held for what has not been given out yet.
+    pub fn held_bytes(&self) -> usize {
+        self.decoder.held_bytes()
+    }
+
     /// The next frame that has already arrived; `None` when [`fill`](Self::fill) is due.
     ///
     /// # Errors

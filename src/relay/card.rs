@@ -27,6 +27,8 @@ pub(super) struct Card {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     refusals: AtomicU64,
+    /// What its message takes in memory that has not arrived whole, if that is much.
+    pub(super) arriving: AtomicU64,
 }
 
 impl Card {
@@ -42,6 +44,7 @@ impl Card {
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
+            arriving: AtomicU64::new(0),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,8 @@ pub(super) struct Hub {
     pub(super) door: Arc<Door>,
     /// Bytes that wait for all peers.
     pending: Arc<AtomicUsize>,
+    /// What messages of all peers take that have not arrived whole.
+    pub(super) arriving: AtomicU64,
     /// How fast all of them send messages.
     messages: SharedPace,
     /// Rings when something is to be told.
@@ -81,6 +83,7 @@ impl Hub {
             bulletin: Bulletin::new(),
             door: Arc::new(Door::new(&limits, guests)),
             pending: Arc::default(),
+            arriving: AtomicU64::new(0),
             messages: SharedPace::new(limits.control_messages_a_second_of_all, Instant::now()),
             changed: Arc::default(),
             budget: Budget::new(limits.rooms_bytes),

@@ -49,6 +49,11 @@ pub struct Limits {
     pub pending_bytes_per_address: usize,
     /// The same for all peers. Who then has left more than 64 KiB unread and asks for more is closed.
     pub pending_bytes_of_all: usize,
+    /// Bytes of memory that messages may take which have not arrived whole, of all peers of one address: those
+    /// above 1 MiB. Beyond it whoever holds the most is disconnected.
+    pub arriving_bytes_per_address: u64,
+    /// The same of all peers.
+    pub arriving_bytes_of_all: u64,
     /// Bytes of memory that the attributes of one client or room may take, about. All clients
     /// together, and all rooms, get a quarter of `control_bytes`, as a list of them is one message. No more
     /// than [`ATTRIBUTES_BYTES`].
@@ -113,6 +118,9 @@ impl Default for Limits {
             pending_bytes: 16 << 20,
             pending_bytes_per_address: 64 << 20,
             pending_bytes_of_all: 256 << 20,
+            // Twice the largest message.
+            arriving_bytes_per_address: 2 << 30,
+            arriving_bytes_of_all: 4 << 30,
             attributes_bytes: 512 << 10,
             attributes_bytes_per_address: 1 << 20,
             handshake_seconds: 20,

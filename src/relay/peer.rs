@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::PeerId;
+use super::arriving::Arriving;
 use super::attempts::Failed;
 use super::card::Card;
 use super::cold::ColdError;
@@ -294,6 +295,7 @@ async fn read_loop<R: AsyncRead + Unpin>(
 ) -> End {
     let limits = hub.limits();
     let mut reader = FrameReader::new(io, limits.frames(), limits.patience());
+    let mut arriving = Arriving::new(hub, card);
     let mut log: Option<Arc<Log>> = None;
     let mut taken = 0;
     loop {
@@ -334,11 +336,14 @@ async fn read_loop<R: AsyncRead + Unpin>(
                 }
             }
             Err(error) => return ReadError::from(error).into(),
-            Ok(None) => match reader.fill().await {
-                Ok(true) => taken += PIECE_BYTES,
-                Ok(false) => return End::Closed,
-                Err(error) => return error.into(),
-            },
+            Ok(None) => {
+                arriving.takes(reader.held_bytes());
+                match reader.fill().await {
+                    Ok(true) => taken += PIECE_BYTES,
+                    Ok(false) => return End::Closed,
+                    Err(error) => return error.into(),
+                }
+            }
         }
     }
 }

@@ -437,6 +437,37 @@ async fn rooms_and_attributes_of_one_address_are_limited() {
     assert_eq!(last.errors().len(), 2);
 }
 
+/// Headers that claim much, whose messages never come whole: who holds the most goes, and nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_do_not_arrive_whole_are_bounded_for_an_address() {
+    const MIB: usize = 1 << 20;
+    let limits = Limits {
+        arriving_bytes_per_address: 8 * MIB as u64,
+        ..strict()
+    };
+    let relay = relay_for(Guests::default(), limits);
+    let mut maker = Client::hello(relay.address()).await;
+    maker.make("R").await;
+    let large = frame(140, 1, &vec![7; 4 * MIB]);
+    maker.raw(&large[..3 * MIB]).await;
+    let mut greedy = Client::hello(relay.address()).await;
+    let claim = [&(100 * MIB as u64).to_le_bytes()[..], &[0; 4], &[140, 0]].concat();
+    let part = vec![0; 7 * MIB];
+    // It may be gone before it has sent all of that.
+    let _sent = greedy.stream.write_all(&[claim, part].concat()).await;
+    greedy.until_closed().await;
+    let errors = greedy.errors();
+    assert!(
+        errors.last().unwrap().contains("have not arrived whole"),
+        "{errors:?}"
+    );
+    maker.raw(&large[3 * MIB..]).await;
+    maker.barrier().await;
+    assert_eq!(maker.errors(), [""; 0]);
+    let mut late = Client::hello(relay.address()).await;
+    assert_eq!(late.take_history("R").await.len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn attempts_that_failed_are_kept_with_their_reasons() {
     let limits = Limits {
