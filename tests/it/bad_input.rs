@@ -7,7 +7,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::common::arena::{Arena, FLAT_BYTES, tight};
+use crate::common::arena::{Arena, FLAT_BYTES, hasty, tight};
 use crate::common::client::{flag, frame, join, string};
 use crate::common::noise::Noise;
 use crate::common::{Client, soon};
@@ -127,8 +127,6 @@ async fn a_claim_takes_no_memory() {
     const PEERS: usize = 50;
     let arena = Arena::start_with(Limits {
         command_bytes: 1 << 30,
-        stall_seconds: 60,
-        handshake_seconds: 60,
         ..tight()
     })
     .await;
@@ -152,7 +150,7 @@ async fn a_claim_takes_no_memory() {
 
 #[tokio::test]
 async fn a_peer_that_stops_is_closed() {
-    let arena = Arena::start().await;
+    let arena = Arena::start_with(hasty()).await;
     let silent = (0, vec![], "finished no message within 1 s");
     let half_header = (
         0,

@@ -441,7 +441,7 @@ async fn rooms_and_attributes_of_one_address_are_limited() {
 async fn attempts_that_failed_are_kept_with_their_reasons() {
     let limits = Limits {
         connections: 2,
-        handshake_seconds: 1,
+        handshake_seconds: 4,
         ..Limits::default()
     };
     let relay = relay_with(limits);
@@ -480,7 +480,7 @@ async fn attempts_that_failed_are_kept_with_their_reasons() {
         "refused: the server was full, with 2 people",
         "it spoke HTTP",
         "it spoke SSH",
-        "it finished no message within 1 s of connecting",
+        "it finished no message within 4 s of connecting",
         "cut off: a message of 2147483648 bytes",
     ];
     until(&relay, "them all", |relay| {
