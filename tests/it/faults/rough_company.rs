@@ -17,7 +17,7 @@ use tokio::task::{self, JoinHandle, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::member::{Member, end};
-use super::{about, command, make};
+use super::{about, command, make, until};
 use crate::common::client::{Got, frame, join, read_frame, string, text};
 use crate::common::history::history;
 use crate::common::noise::Noise;
