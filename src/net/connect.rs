@@ -150,6 +150,10 @@ mod tests {
         let listener = listen(Bind::All, 0).unwrap();
         let port = listener.local_addr().unwrap().port();
         for host in ["localhost", "127.0.0.1", "::1"] {
+            if host == "::1" && std::net::TcpListener::bind("[::1]:0").is_err() {
+                println!("skipped {host}: this computer does not have it");
+                continue;
+            }
             let target = Target {
                 host: host.to_owned(),
                 port,

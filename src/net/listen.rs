@@ -132,6 +132,10 @@ mod tests {
         let listener = listen(Bind::All, 0).unwrap();
         let port = listener.local_addr().unwrap().port();
         for ip in ["127.0.0.1", "::1"] {
+            if ip == "::1" && std::net::TcpListener::bind("[::1]:0").is_err() {
+                println!("skipped {ip}: this computer does not have it");
+                continue;
+            }
             let stream = TcpStream::connect((ip, port)).await.unwrap();
             let (_, from) = listener.accept().await.unwrap();
             assert_eq!(canonical(from), stream.local_addr().unwrap());

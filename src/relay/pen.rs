@@ -500,13 +500,16 @@ mod tests {
         assert_eq!(pen.write_on(log).unwrap(), Goes::On);
         assert!(!log.has_work());
         scene.edit(EDIT_BYTES);
+        pen.shelf.disk.forget();
         assert_eq!(pen.write_at_once(log), AtOnce::Written(ToSync::Known));
         pen.to_sync(log).unwrap().bring();
         assert!(!pen.is_unsynced());
         scene.edit(EDIT_BYTES);
+        pen.shelf.disk.forget();
         assert_eq!(pen.write_at_once(log), AtOnce::Written(ToSync::New));
         assert!(pen.is_unsynced());
         scene.edit(AT_ONCE_BYTES);
+        pen.shelf.disk.forget();
         assert_eq!(pen.write_at_once(log), AtOnce::Slow, "that is much");
         assert_eq!(pen.write_on(log).unwrap(), Goes::On);
         assert_eq!(pen.write_at_once(log), AtOnce::Nothing);
@@ -522,6 +525,7 @@ mod tests {
         scene.edit(EDIT_BYTES);
         assert!(log.has_work(), "it waits for whoever writes");
         drop(writing);
+        pen.shelf.disk.forget();
         assert!(pen.write_down(log));
         assert!(!log.has_work());
     }
@@ -530,6 +534,7 @@ mod tests {
     fn the_end_of_a_room_is_for_a_thread_that_may_wait() {
         let scene = Scene::begun();
         let Scene { log, pen, .. } = &scene;
+        pen.shelf.disk.forget();
         log.end(Fate::Recent);
         assert_eq!(pen.write_at_once(log), AtOnce::Slow);
         assert_eq!(pen.write_on(log).unwrap(), Goes::NoFurther);
@@ -552,6 +557,7 @@ mod tests {
         assert!(!old.is_at(&scene.path()) && log.file().unwrap().is_at(&scene.path()));
         assert_eq!(std::fs::read(scene.path()).unwrap(), before);
         scene.edit(EDIT_BYTES);
+        pen.shelf.disk.forget();
         assert!(matches!(pen.write_at_once(log), AtOnce::Written(_)));
         assert_eq!(scene.positions(), Some(2));
         assert_eq!(log.trouble(), None);

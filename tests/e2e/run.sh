@@ -34,7 +34,7 @@ elsewhere=127.0.0.2
 # How long anything may take, in seconds. Long, as such machines are shared and draw without a GPU.
 patience=30
 # How long a program may take to end after SIGTERM, in milliseconds.
-end_patience=2000
+end_patience=10000
 
 missing=()
 for need in Xvfb:xvfb openbox:openbox xdotool:xdotool import:imagemagick; do
@@ -278,7 +278,8 @@ one=$window one_pid=$pid
 click "$one" $connect_button
 soon 'host again' listens "$port"
 soon 'room brought back' logged one 'brought back'
-soon 'guest who comes back by itself' listed '"people":1'
+# It may be waiting between two attempts, longer after each.
+patience=90 soon 'guest who comes back by itself' listed '"people":1'
 soon 'host in the room again' joins "$one" 7-brought-back
 picture 8-again
 

@@ -7,7 +7,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::common::arena::{Arena, FLAT_BYTES, tight};
+use crate::common::arena::{Arena, FLAT_BYTES, hasty, tight};
 use crate::common::client::{flag, frame, join, string};
 use crate::common::noise::Noise;
 use crate::common::{Client, soon};
@@ -127,8 +127,6 @@ async fn a_claim_takes_no_memory() {
     const PEERS: usize = 50;
     let arena = Arena::start_with(Limits {
         command_bytes: 1 << 30,
-        stall_seconds: 60,
-        handshake_seconds: 60,
         ..tight()
     })
     .await;
@@ -152,7 +150,7 @@ async fn a_claim_takes_no_memory() {
 
 #[tokio::test]
 async fn a_peer_that_stops_is_closed() {
-    let arena = Arena::start().await;
+    let arena = Arena::start_with(hasty()).await;
     let silent = (0, vec![], "finished no message within 1 s");
     let half_header = (
         0,
@@ -458,7 +456,9 @@ async fn ten_thousand_connections_leave_nothing_behind() {
     }
     println!("{CONNECTIONS} connections in {:?}", start.elapsed());
     let left = arena.growth();
-    assert!(left < 2 << 20, "{left} bytes are left");
+    // The healthy room's own history grows with the time that this takes.
+    let allowed = (2 << 20) + start.elapsed().as_secs() as i64 * (256 << 10);
+    assert!(left < allowed, "{left} bytes are left");
     arena.end(FLAT_BYTES).await;
 }
 
@@ -516,8 +516,12 @@ async fn many_waiting_answers_cost_no_more_each_than_few() {
         ..tight()
     })
     .await;
-    let few = ask(&arena, 100, 1000).await;
-    let many = ask(&arena, 1, 100_000).await;
+    let (mut few, mut many) = (Duration::MAX, Duration::MAX);
+    // In turns, so that a machine that is busy for a while is so for both.
+    for _ in 0..3 {
+        few = few.min(ask(&arena, 100, 1000).await);
+        many = many.min(ask(&arena, 1, 100_000).await);
+    }
     println!("100000 answers by the thousand in {few:?}, at once in {many:?}");
     assert!(many < 3 * few, "{few:?} and {many:?}");
     arena.end(64 << 20).await;

@@ -162,7 +162,10 @@ async fn blender_is_told_the_room_and_gets_the_script() {
         ]
     );
     stage.go().await;
+    // It opens the pipe again only then.
+    assert!(matches!(next(&mut running).await, Some(State::Joined(_))));
     stage.go().await;
+    assert_eq!(next(&mut running).await, Some(State::Ended));
 }
 
 #[tokio::test]

@@ -45,6 +45,10 @@ async fn it_hosts_until_it_is_asked_to_end() {
         let port = u16::try_from(hosting["port"].as_u64().unwrap()).unwrap();
         assert!(hosting["addresses"].is_array());
         for ip in ["127.0.0.1", "::1"] {
+            if ip == "::1" && std::net::TcpListener::bind("[::1]:0").is_err() {
+                println!("skipped {ip}: this computer does not have it");
+                continue;
+            }
             let mut client =
                 Client::hello((ip.parse::<std::net::IpAddr>().unwrap(), port).into()).await;
             client.make(ip).await;

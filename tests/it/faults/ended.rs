@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{about, check_put_away, command, files, make, room_files, until};
+use super::{about, check_put_away, command, files, make, room_files, stands_in, until, written};
 use crate::common::client::{Got, flag, frame, join, string};
 use crate::common::program::{recent_folder, rooms_folder};
 use crate::common::{Client, Program};
@@ -131,7 +131,8 @@ async fn asked_to_end_it_puts_its_rooms_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_room_whose_content_was_never_finished_does_not_come_back() {
-    let (home, program, _maker) = with_a_room("Whole").await;
+    let (home, program, maker) = with_a_room("Whole").await;
+    written(&maker, "Whole").await;
     let half = content().iter().flat_map(Got::wire).collect::<Vec<u8>>();
     let begin = |room: &str| {
         [
@@ -163,6 +164,7 @@ async fn a_room_whose_content_was_never_finished_does_not_come_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_room_that_is_kept_open_comes_back_empty_of_people_and_full_of_history() {
     let (home, program, mut maker) = with_a_room("Shot 12").await;
+    written(&maker, "Shot 12").await;
     maker
         .send(17, &[string("Shot 12"), flag(true)].concat())
         .await;
@@ -201,7 +203,8 @@ async fn a_room_that_is_kept_open_comes_back_empty_of_people_and_full_of_history
 #[tokio::test(flavor = "multi_thread")]
 async fn a_room_that_came_back_can_end() {
     for deleted in [false, true] {
-        let (home, program, _maker) = with_a_room("Shot 12").await;
+        let (home, program, maker) = with_a_room("Shot 12").await;
+        written(&maker, "Shot 12").await;
         program.kill();
         let program = Program::host(home.path());
         let mut client = Client::hello(program.address()).await;
@@ -238,6 +241,7 @@ async fn a_new_room_of_an_old_name_is_a_new_room() {
         maker.frames.clear();
         make(&mut maker, "Shot 12", &content_of(100 + number, "new")).await;
     }
+    written(&maker, "Shot 12").await;
     until("rooms put away", || {
         room_files(&recent_folder(home.path())).len() == 3 && live_files(home.path()) == 1
     })
@@ -285,6 +289,7 @@ async fn every_name_comes_back_and_no_file_is_elsewhere() {
     for (number, name) in (0..).zip(names) {
         let mut maker = Client::hello(program.address()).await;
         make(&mut maker, name, &content_of(10 + number, name)).await;
+        written(&maker, name).await;
         makers.push(maker);
     }
     program.kill();
@@ -330,6 +335,7 @@ async fn rooms_text(program: &Program) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn attributes_come_back_as_they_were_written() {
     let (home, program, mut maker) = with_a_room("R").await;
+    written(&maker, "R").await;
     let set = |attributes: &str| [string("R"), string(attributes)].concat();
     let written = [
         (r#""scale""#, "1.0"),
@@ -353,6 +359,11 @@ async fn attributes_come_back_as_they_were_written() {
             break text;
         }
     };
+    // They are told before they stand in the file.
+    until("last attribute in the file", || {
+        stands_in(&rooms_folder(home.path()), "\"nested\": ") == 1
+    })
+    .await;
     program.kill();
     for _ in 0..2 {
         let program = Program::host(home.path());
@@ -378,6 +389,7 @@ async fn many_rooms_come_back_on_the_same_port() {
     for number in 0..ROOMS {
         let room = format!("Room {number}");
         make(&mut maker, &room, &[command(140, number, b"")]).await;
+        written(&maker, &room).await;
         maker.send(17, &[string(&room), flag(true)].concat()).await;
         maker.send(3, b"").await;
     }

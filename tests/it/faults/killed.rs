@@ -1,6 +1,7 @@
 //! The program killed at random moments while rooms are in full use, and started again on what it
 //! has left.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +16,11 @@ use tokio::task::{self, JoinHandle};
 
 use super::member::{Member, Seen, end};
 use super::model::Round;
-use super::{about, command, make};
+use super::{about, command, make, stands_in, until};
 use crate::common::client::{Got, frame, string};
-use crate::common::history::history;
+use crate::common::history::{history, is_kept};
 use crate::common::noise::Noise;
-use crate::common::program::hosting;
+use crate::common::program::{hosting, rooms_folder};
 use crate::common::{Client, Program};
 
 /// So that what is restored is restored again, and folders do not grow.
@@ -91,8 +92,20 @@ fn filler(noise: &mut Noise, from: u64, to: u64) -> Vec<u8> {
 /// What one sender has sent when it was cut off.
 struct Sent {
     commands: Vec<Got>,
-    /// The last number it has set, if it is the one who does.
-    take: Option<u64>,
+    /// The numbers it has set, if it is the one who does, and after how many commands.
+    takes: Vec<(usize, u64)>,
+}
+
+impl Sent {
+    /// The last number that must be in the file: whoever has seen a command that is kept can rely on all that its
+    /// sender said before it. That the number itself was seen says nothing, as it is told before it is written.
+    fn written_take(&self, seen: &HashSet<u32>) -> Option<u64> {
+        let is_known = |got: &Got| is_kept(got) && seen.contains(&got.id);
+        let known = self.commands.iter().rposition(is_known)?;
+        let mut takes = self.takes.iter().rev();
+        let (_, take) = takes.find(|(after, _)| *after <= known)?;
+        Some(*take)
+    }
 }
 
 /// What ends a round.
@@ -113,7 +126,7 @@ async fn send_on(
     mut take: Option<u64>,
     enough: Arc<AtomicBool>,
 ) -> Sent {
-    let mut commands = Vec::new();
+    let (mut commands, mut takes) = (Vec::new(), Vec::new());
     let mut bytes_sent = 0;
     loop {
         let mut bytes = Vec::new();
@@ -127,11 +140,12 @@ async fn send_on(
             && speech.noise.one_in(ATTRIBUTE_EVERY)
         {
             *take += 1;
+            takes.push((commands.len(), *take));
             bytes.extend(frame(16, 0, &set_take(&room, *take)));
         }
         bytes_sent += bytes.len();
         if to.write_all(&bytes).await.is_err() || enough.load(Ordering::Relaxed) {
-            return Sent { commands, take };
+            return Sent { commands, takes };
         }
         if bytes_sent > FAST_BYTES {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -194,13 +208,14 @@ impl Room {
             before: std::mem::take(&mut self.history),
             ..Round::default()
         };
-        let (mut last_take, mut take_seen) = (self.take, self.take);
-        let mut all_seen = Vec::new();
+        let (mut last_take, mut least_take) = (self.take, self.take);
+        let (mut all_sent, mut all_seen) = (Vec::new(), Vec::new());
         for (sending, mut seen) in used.senders {
             let sent = sending.await.unwrap();
             end(&mut seen).await;
-            last_take = sent.take.unwrap_or(last_take);
-            round.sent.push(sent.commands);
+            last_take = sent.takes.last().map_or(last_take, |(_, take)| *take);
+            round.sent.push(sent.commands.clone());
+            all_sent.push(sent);
             round.received.push(seen.borrow().commands.clone());
             all_seen.push(seen);
         }
@@ -214,8 +229,16 @@ impl Room {
         for seen in all_seen {
             let seen = seen.borrow();
             assert_eq!(seen.errors, [""; 0]);
-            let take = seen.attribute(&self.name, TAKE).and_then(Value::as_u64);
-            take_seen = take_seen.max(take.unwrap_or(0));
+            if cut == Cut::Members {
+                let take = seen.attribute(&self.name, TAKE).and_then(Value::as_u64);
+                least_take = least_take.max(take.unwrap_or(0));
+            }
+        }
+        if cut == Cut::Program {
+            let seen = round.received.iter().flatten().chain(&round.observed);
+            let seen: HashSet<u32> = seen.map(|got| got.id).collect();
+            let takes = all_sent.iter().filter_map(|sent| sent.written_take(&seen));
+            least_take = takes.chain([least_take]).max().unwrap();
         }
 
         let mut client = Client::connect(address).await;
@@ -243,9 +266,9 @@ impl Room {
             }
         }
         let take = take_of(&said);
-        if !(take_seen..=last_take).contains(&take) {
+        if !(least_take..=last_take).contains(&take) {
             return Err(format!(
-                "an attribute is {take}, where {take_seen} was seen and {last_take} set last"
+                "an attribute is {take}, where {least_take} must be there and {last_take} was set last"
             ));
         }
         self.take = take;
@@ -281,6 +304,13 @@ impl Place {
             maker
                 .send(16, &[string(&name), string(&attributes)].concat())
                 .await;
+            // They are told before they stand in the file.
+            let (folder, take) = (rooms_folder(place.home.path()), format!("\"{TAKE}\": 0"));
+            let rooms = place.rooms.len() + 1;
+            until("attributes in the file", || {
+                stands_in(&folder, &take) == rooms
+            })
+            .await;
             maker.barrier().await;
             makers.push(maker);
             place.rooms.push(Room {

@@ -69,6 +69,17 @@ fn room_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// How many rooms' files below a folder hold these words.
+fn stands_in(folder: &Path, words: &str) -> usize {
+    let holds = |path: &PathBuf| {
+        let bytes = std::fs::read(path).unwrap_or_default();
+        bytes
+            .windows(words.len())
+            .any(|part| part == words.as_bytes())
+    };
+    room_files(folder).iter().filter(|path| holds(path)).count()
+}
+
 /// One file was put away; it holds what the room `held`.
 fn check_put_away(home: &Path, held: &[Got]) {
     let away = room_files(&recent_folder(home));
@@ -97,6 +108,15 @@ async fn until(what: &str, done: impl Fn() -> bool) {
         tokio::time::timeout(PATIENCE, waiting).await.is_ok(),
         "no {what}"
     );
+}
+
+/// Waits until a room's file says that the room is whole: only then anybody is let in. That it is joinable is
+/// told before that.
+async fn written(maker: &Client, room: &str) {
+    let mut other = Client::connect(maker.stream.peer_addr().unwrap()).await;
+    other.take_history(room).await;
+    other.send(3, b"").await;
+    other.barrier().await;
 }
 
 /// Makes a room with a content.

@@ -16,16 +16,16 @@ use tokio::task::JoinSet;
 
 use super::command;
 use super::member::Member;
-use crate::common::arena::{Arena, FLAT_BYTES, tight};
+use crate::common::arena::{Arena, FLAT_BYTES, hasty, tight};
 use crate::common::client::{Got, frame, join, read_frame};
 use crate::common::{Client, Program, soon};
 
-/// Between the bytes of a peer that trickles: less than the second after which a stop is a stall.
+/// Between the bytes of a peer that trickles: far less than the time after which a stop is a stall.
 const TRICKLE: Duration = Duration::from_millis(50);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_trickles_its_first_message_is_closed_in_time() {
-    let arena = Arena::start().await;
+    let arena = Arena::start_with(hasty()).await;
     let peer = arena.stranger().await;
     let start = Instant::now();
     let (mut reader, mut writer) = peer.stream.into_split();
@@ -57,16 +57,20 @@ async fn a_peer_that_trickles_its_first_message_is_closed_in_time() {
 /// It gets on, if slowly: a connection may be as bad as that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_trickles_is_let_and_delays_nobody() {
-    let arena = Arena::start().await;
+    let arena = Arena::start_with(Limits {
+        stall_seconds: 4,
+        ..tight()
+    })
+    .await;
     let mut slow = arena.known().await;
     slow.enter("Healthy").await;
     let mut slow = Member::new(slow);
     let mut other = arena.known().await;
     other.make("Other").await;
-    // Longer than the second that a stop may last.
+    // Longer than a stop may last.
     let words = frame(18, 0, b"");
     let start = Instant::now();
-    while start.elapsed() < Duration::from_millis(2500) {
+    while start.elapsed() < Duration::from_secs(6) {
         for byte in &words {
             slow.raw(&[*byte]).await;
             tokio::time::sleep(TRICKLE).await;

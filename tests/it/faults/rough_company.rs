@@ -17,7 +17,7 @@ use tokio::task::{self, JoinHandle, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::member::{Member, end};
-use super::{about, command, make};
+use super::{about, command, make, until};
 use crate::common::client::{Got, frame, join, read_frame, string, text};
 use crate::common::history::history;
 use crate::common::noise::Noise;
@@ -322,12 +322,10 @@ impl Outcome {
         let questions = frame(4, 0, b"").repeat(100);
         let asking = async { while client.stream.write_all(&questions).await.is_ok() {} };
         soon("the end of those who ask", asking).await;
-        self.logged = vec![
-            "You send more than 2000 messages a second".into(),
-            format!(
-                "it asked for answers without reading them, and more than {PENDING_BYTES} bytes wait"
-            ),
-        ];
+        // How fast it was depends on the machine, and so whether it was told that as well.
+        self.logged = vec![format!(
+            "it asked for answers without reading them, and more than {PENDING_BYTES} bytes wait"
+        )];
         self
     }
 }
@@ -571,17 +569,18 @@ async fn work_in_rough_company(duration: Duration, stall_seconds: u64) {
     );
     assert!(most <= MOST_BYTES, "it takes too much");
 
-    let log = program.said();
     for outcome in &outcomes {
         for words in &outcome.logged {
-            let is_there = log
-                .lines()
-                .any(|line| line.contains(&outcome.id) && line.contains(words));
-            assert!(
-                is_there,
-                "{:?}: no “{words}” about {} in the log",
-                outcome.rough, outcome.id
+            let what = format!(
+                "“{words}” about {} ({:?}) in the log",
+                outcome.id, outcome.rough
             );
+            let is_logged = || {
+                let log = program.said();
+                log.lines()
+                    .any(|line| line.contains(&outcome.id) && line.contains(words))
+            };
+            until(&what, is_logged).await;
         }
         assert!(
             is_gapless(outcome, &worked.observed),
@@ -598,8 +597,14 @@ async fn work_in_rough_company(duration: Duration, stall_seconds: u64) {
     );
     let expected = history(content.iter().chain(&worked.observed));
     let mut late = Client::connect(program.address()).await;
-    let rooms: Vec<String> = late.list_rooms().await.keys().cloned().collect();
-    assert_eq!(rooms, [ROOM]);
+    // The rooms of those who were closed end a little later.
+    soon("one room to be left", async {
+        while late.list_rooms().await.len() != 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert!(late.rooms.contains_key(ROOM));
     let given = late.take_history(ROOM).await;
     assert!(
         given.iter().eq(expected.iter().copied()),
