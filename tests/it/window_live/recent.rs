@@ -174,6 +174,7 @@ fn a_room_that_is_not_written_down_is_told_until_it_is() {
     let (mut window, port) = host(folder.path());
     let (rooms, away) = (folder.path().join("rooms"), folder.path().join("away"));
     std::fs::rename(&rooms, &away).unwrap();
+    std::fs::write(&rooms, "in the way").unwrap();
     let mut blender = fill(&others, port, "Shot 12");
     window.until_says("The room “Shot 12” is not written to the disk: ");
     assert!(window.says(&format!("Make space on the disk of {}", rooms.display())));
@@ -181,6 +182,7 @@ fn a_room_that_is_not_written_down_is_told_until_it_is() {
     window.press("Stop hosting");
     window.until_says("its latest edits are lost unless you save a copy first");
     window.press("Keep hosting");
+    std::fs::remove_file(&rooms).unwrap();
     std::fs::rename(&away, &rooms).unwrap();
     window.until_says("All rooms are written to the disk again.");
     assert!(!window.says("is not written to the disk"));
