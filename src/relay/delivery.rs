@@ -9,7 +9,7 @@ use super::PeerId;
 use super::bulletin::News;
 use super::cold::{Cold, ColdError};
 use super::hub::{Admission, Hub};
-use super::log::More;
+use super::log::{LARGE_BYTES, More};
 use super::outbox::{ColdRead, Outbox, Reply, Taken};
 
 /// How much is gathered for one write, but for a single larger frame.
@@ -33,6 +33,10 @@ pub(super) struct Delivery {
     news_cursor: u64,
     /// The way through a room's file, and for which stay in a room.
     cold: Option<(u64, Cold)>,
+    /// Bytes of lists among what was gathered last.
+    list_bytes: usize,
+    /// Of what was gathered last, bytes that are in memory for this peer alone.
+    own_bytes: usize,
 }
 
 impl Delivery {
@@ -43,10 +47,12 @@ impl Delivery {
             outbox: Arc::clone(&admission.outbox),
             news_cursor: admission.news_cursor,
             cold: None,
+            list_bytes: 0,
+            own_bytes: 0,
         }
     }
 
-    /// Appends what the peer gets next to `out`, a bounded amount.
+    /// Appends what the peer gets next to `out`, a bounded amount. What was gathered before is written by then.
     ///
     /// # Errors
     /// When its room's file cannot be read.
@@ -54,6 +60,30 @@ impl Delivery {
         &mut self,
         out: &mut VecDeque<Bytes>,
     ) -> Result<Gathered, ColdError> {
+        self.list_bytes = 0;
+        let gathered = self.gather_some(out).await?;
+        // A large message is in memory no longer than somebody takes it, once the room has let it go.
+        let large = out
+            .iter()
+            .map(Bytes::len)
+            .filter(|bytes| *bytes > LARGE_BYTES);
+        let own_bytes = self.list_bytes.max(large.sum());
+        if own_bytes != self.own_bytes {
+            self.own_bytes = own_bytes;
+            self.outbox.set_being_written(own_bytes);
+        }
+        Ok(gathered)
+    }
+
+    /// The limit, in bytes, that is exceeded by what is being written to the peer or waits for it.
+    pub(super) fn exceeds(&self) -> Option<usize> {
+        if self.own_bytes == 0 {
+            return None;
+        }
+        self.outbox.exceeds()
+    }
+
+    async fn gather_some(&mut self, out: &mut VecDeque<Bytes>) -> Result<Gathered, ColdError> {
         // A frame that was begun is ended first, even if its room was left meanwhile.
         if let Some((entry, cold)) = &mut self.cold
             && !cold.is_between_frames()
@@ -140,6 +170,7 @@ impl Delivery {
                 return;
             }
         }
+        self.list_bytes += list.len();
         out.push_back(list);
     }
 
@@ -154,6 +185,7 @@ impl Delivery {
         // is gone by then is asked for only now, so that nobody falls in between.
         let (clients, head) = self.hub.list_clients();
         let (rooms, _) = self.hub.list_rooms();
+        self.list_bytes += clients.len() + rooms.len();
         out.extend(self.hub.bulletin.gone(self.news_cursor, head));
         out.extend([clients, rooms]);
         self.news_cursor = head;

@@ -19,11 +19,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::net::Line;
 
-/// Who carries so many bytes …
+/// Who carries so many bytes, …
 const MUCH_BYTES: u64 = 256 << 10;
+/// … or has its turns for so long, which few bytes can cost as well, …
+const MUCH_TIME: Duration = Duration::from_millis(25);
 /// … within this time is busy, …
 const MUCH_WITHIN: Duration = Duration::from_millis(100);
-/// … until it needs longer than this for as many.
+/// … until it needs longer than this for as much.
 const CALM_AFTER: Duration = Duration::from_secs(2);
 
 /// How many threads each of the two lanes has: together half of the processor's cores (at least two), as Blender
@@ -187,11 +189,14 @@ impl<C: Carrier> Journey<C> {
         } = self;
         let mut until_calm = judge.calm_at().map(wait_until);
         poll_fn(|context| {
+            let began = Instant::now();
             if work.as_mut().poll(context).is_ready() {
                 return Poll::Ready(None);
             }
+            let mut now = Instant::now();
+            judge.took(now.duration_since(began));
             loop {
-                if let Some(lane) = judge.look(carrier.carried(), Instant::now) {
+                if let Some(lane) = judge.look(carrier.carried(), now) {
                     return Poll::Ready(Some(lane));
                 }
                 // Who has become quiet is not to find out only with the next small edit.
@@ -199,6 +204,7 @@ impl<C: Carrier> Journey<C> {
                     return Poll::Pending;
                 };
                 ready!(waiting.as_mut().poll(context));
+                now = Instant::now();
                 until_calm = judge.calm_at().map(wait_until);
             }
         })
@@ -214,6 +220,7 @@ fn wait_until(at: Instant) -> Pin<Box<Sleep>> {
 #[derive(Clone, Copy, Debug)]
 struct Rule {
     much_bytes: u64,
+    much_time: Duration,
     much_within: Duration,
     calm_after: Duration,
 }
@@ -221,6 +228,7 @@ struct Rule {
 impl Rule {
     const USUAL: Self = Self {
         much_bytes: MUCH_BYTES,
+        much_time: MUCH_TIME,
         much_within: MUCH_WITHIN,
         calm_after: CALM_AFTER,
     };
@@ -234,6 +242,8 @@ struct Judge {
     /// From when on, and from how many bytes, it counts.
     since: Instant,
     from: u64,
+    /// What its turns took since then.
+    spent: Duration,
 }
 
 impl Judge {
@@ -243,7 +253,13 @@ impl Judge {
             lane: Lane::Calm,
             since: now,
             from: carried,
+            spent: Duration::ZERO,
         }
+    }
+
+    /// It had a turn that took so long.
+    fn took(&mut self, spent: Duration) {
+        self.spent += spent;
     }
 
     /// When somebody busy belongs to the calm lane, if it does not carry much until then.
@@ -251,22 +267,18 @@ impl Judge {
         (self.lane == Lane::Busy).then(|| self.since + self.rule.calm_after)
     }
 
-    /// The other lane, if it belongs there by now. Who is calm is not asked for the time but once for many
-    /// bytes.
-    fn look(&mut self, carried: u64, now: impl FnOnce() -> Instant) -> Option<Lane> {
-        let is_much = carried - self.from >= self.rule.much_bytes;
-        if !is_much && self.lane == Lane::Calm {
-            return None;
-        }
-        let now = now();
-        let took = now.duration_since(self.since);
+    /// The other lane, if it belongs there by now.
+    fn look(&mut self, carried: u64, now: Instant) -> Option<Lane> {
+        let is_much =
+            carried - self.from >= self.rule.much_bytes || self.spent >= self.rule.much_time;
+        let took = now.saturating_duration_since(self.since);
         let lane = match self.lane {
-            Lane::Calm if took <= self.rule.much_within => Lane::Busy,
+            Lane::Calm if is_much && took <= self.rule.much_within => Lane::Busy,
             Lane::Busy if took >= self.rule.calm_after => Lane::Calm,
             lane => lane,
         };
         if is_much || lane != self.lane {
-            (self.since, self.from) = (now, carried);
+            (self.since, self.from, self.spent) = (now, carried, Duration::ZERO);
         }
         let changes = lane != self.lane;
         self.lane = lane;

@@ -16,7 +16,7 @@ use crate::relay::{Guests, Limits, bind};
 #[test]
 fn who_carries_much_in_a_short_time_is_busy_until_it_carries_little() {
     let start = Instant::now();
-    let at = |millis| move || start + Duration::from_millis(millis);
+    let at = |millis| start + Duration::from_millis(millis);
     let mut judge = Judge::new(Rule::USUAL, 0, start);
     assert_eq!(judge.look(MUCH_BYTES - 1, at(1)), None);
     assert_eq!(judge.look(MUCH_BYTES, at(5000)), None, "that took long");
@@ -29,15 +29,25 @@ fn who_carries_much_in_a_short_time_is_busy_until_it_carries_little() {
 }
 
 #[test]
-fn who_is_calm_is_not_asked_for_the_time() {
-    let mut judge = Judge::new(Rule::USUAL, 7, Instant::now());
-    let never = || unreachable!("nothing was carried");
-    assert_eq!(judge.look(7, never), None);
+fn who_takes_long_turns_is_busy_however_little_it_carries() {
+    let start = Instant::now();
+    let at = |millis| start + Duration::from_millis(millis);
+    let mut judge = Judge::new(Rule::USUAL, 0, start);
+    judge.took(MUCH_TIME);
+    assert_eq!(judge.look(1, at(5000)), None, "that was in a long time");
+    judge.took(MUCH_TIME / 2);
+    assert_eq!(judge.look(2, at(5050)), None);
+    judge.took(MUCH_TIME / 2);
+    assert_eq!(judge.look(3, at(5060)), Some(Lane::Busy));
+    judge.took(MUCH_TIME);
+    assert_eq!(judge.look(3, at(7000)), None, "still long");
+    assert_eq!(judge.look(3, at(9000)), Some(Lane::Calm));
 }
 
 /// Everybody goes over as soon as they have carried anything, and back at once.
 const RESTLESS: Rule = Rule {
     much_bytes: 1,
+    much_time: Duration::MAX,
     much_within: Duration::MAX,
     calm_after: Duration::ZERO,
 };
@@ -265,7 +275,7 @@ fn the_busy_lane_ends_with_the_calm_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn who_is_busy_is_woken_on_the_busy_lane() {
     let (lanes, tasks) = (Lanes::with(STAYING), TaskTracker::new());
-    let (tell, _told) = mpsc::unbounded_channel();
+    let (tell, mut told) = mpsc::unbounded_channel();
     let carried = Arc::new(AtomicU64::new(0));
     let (say, mut hear) = mpsc::channel::<()>(1);
     let (answer, mut answers) = mpsc::channel(1);
@@ -285,6 +295,10 @@ async fn who_is_busy_is_woken_on_the_busy_lane() {
         let thread = answers.recv().await.unwrap();
         let is_busy = thread.as_deref() == Some("mixdesk-busy");
         assert_eq!(is_busy, round > 0, "{thread:?}");
+        if round == 0 {
+            // What is said at once may be heard in the same turn, before it goes over.
+            assert_eq!(told.recv().await.unwrap(), "mixdesk-busy");
+        }
     }
     drop(say);
     tasks.close();

@@ -41,6 +41,9 @@ const STAGED_BYTES: usize = 8 << 20;
 const REST: Duration = Duration::from_millis(1);
 /// What is written down in one go, but for a single larger frame.
 const WORK_BYTES: usize = 4 << 20;
+/// A larger block, which is a single frame, is read from the file where it stands there: who takes it slowly,
+/// or not at all, would hold it in memory.
+pub(super) const LARGE_BYTES: usize = 1 << 20;
 /// As many members are served in the place of their own tasks, one after the other; more wait less where
 /// each has its turn.
 const SERVED_AT_ONCE: usize = 32;
@@ -151,6 +154,8 @@ struct Inner {
     memory_bytes: usize,
     /// Of blocks of ephemeral commands.
     ephemeral_bytes: usize,
+    /// What of the dead bytes was left when they were last buried: the rest of blocks that are not wholly dead.
+    unburied_bytes: usize,
     /// Of kept blocks that do not stand in the file.
     unstored_bytes: usize,
     /// The same among those of all rooms, while it cannot be written.
@@ -295,20 +300,21 @@ impl Log {
     /// # Errors
     /// When there is no room for them. Nothing is appended then.
     pub(super) fn append(&self, sender: &Arc<Card>, run: Run, now: Instant) -> Result<bool, Full> {
+        let wire_bytes = run.wire().len();
+        let parts: Vec<_> = block::parts(run).collect();
+        // What is only passed on stays nowhere.
+        let kept = parts.iter().filter(|(kept, _)| *kept);
+        let bytes = kept.map(|(_, run)| block::memory_bytes(run) as u64).sum();
         let (shown, is_kept, at_once) = {
             let mut inner = self.inner.lock();
-            inner.admit(self.keep, run.wire().len())?;
-            let parts: Vec<_> = block::parts(run).collect();
-            // What is only passed on stays nowhere.
-            let kept = parts.iter().filter(|(kept, _)| *kept);
-            let bytes = kept.map(|(_, run)| run.wire().len() as u64).sum();
+            inner.admit(self.keep, wire_bytes)?;
             if bytes > 0 {
                 sender.account.take(bytes)?;
             }
             let arrived_millis = unix_millis(SystemTime::now());
             let newest = inner.blocks.back().map(|newest| newest.at);
             for (kept, run) in parts {
-                let first = inner.next;
+                let (first, start_bytes) = (inner.next, inner.end_bytes());
                 inner.push(Block {
                     first,
                     sender: Arc::clone(sender),
@@ -316,6 +322,7 @@ impl Log {
                     kept,
                     at: now,
                     arrived_millis,
+                    start_bytes,
                 });
             }
             let rested = |newest| now.saturating_duration_since(newest) >= REST;
@@ -472,8 +479,8 @@ impl Log {
     /// How far somebody is behind who reads on at `cursor`.
     pub(super) fn lag(&self, cursor: Seq) -> Lag {
         let inner = self.inner.lock();
-        let blocks = inner.blocks.iter().skip(block::from(&inner.blocks, cursor));
-        let hot: u64 = blocks.map(|block| block.run.wire().len() as u64).sum();
+        let next = inner.blocks.get(block::from(&inner.blocks, cursor));
+        let hot = next.map_or(0, |next| inner.end_bytes() - next.start_bytes);
         let cold = inner.file.as_ref().filter(|_| cursor < inner.evicted);
         let cold = cold.map_or(0, |file| file.place(inner.evicted) - file.place(cursor));
         Lag {
@@ -562,7 +569,7 @@ impl Log {
             .unstored()
             .take_while(|block| {
                 let fits = bytes < WORK_BYTES;
-                bytes += block.run.wire().len();
+                bytes += block.memory_bytes();
                 fits
             })
             .cloned()
@@ -751,7 +758,7 @@ impl Inner {
         let since = block::from(&self.blocks, self.noted);
         for block in self.blocks.range(since..).filter(|block| block.kept) {
             self.bill
-                .add(&block.sender.account, block.run.wire().len() as u64);
+                .add(&block.sender.account, block.memory_bytes() as u64);
             for (position, frame) in block.positions().zip(block.run.iter()) {
                 self.history.push(Command {
                     position,
@@ -842,7 +849,16 @@ impl Inner {
             }
             let before = given.len();
             given.extend(pieces(block, &self.history));
-            bytes += given.iter().skip(before).map(Bytes::len).sum::<usize>();
+            let taken = given.iter().skip(before).map(Bytes::len).sum::<usize>();
+            if taken > LARGE_BYTES && block.kept && block.end() <= self.stored {
+                given.truncate(before);
+                return if given.is_empty() {
+                    Read::Cold(block.first..block.end())
+                } else {
+                    Read::Batch(given, block.first, More::Yes)
+                };
+            }
+            bytes += taken;
         }
         Read::Batch(given, cursor.max(until), More::No)
     }
@@ -868,11 +884,17 @@ impl Inner {
                 self.ephemeral_bytes -= oldest.memory_bytes();
             }
         }
+        // Half of them at a time, and no search for what was not to be had the last time, so that this is seldom.
         let dead = self.dead_bytes();
-        if dead > keep.bytes {
-            // Half of them, so that this is seldom.
-            self.bury(dead - keep.bytes / 2, keep.age, now);
+        let half = keep.bytes / 2;
+        if dead > self.unburied_bytes.max(half) + half {
+            self.bury(dead - half, keep.age, now);
         }
+    }
+
+    /// Where the next block starts.
+    fn end_bytes(&self) -> u64 {
+        self.blocks.back().map_or(0, Block::end_bytes)
     }
 
     /// Whether all of the room is in memory: what is superseded need not stay for a file then.
@@ -909,7 +931,8 @@ impl Inner {
             unstored_bytes,
             ..
         } = self;
-        blocks.retain(|block| {
+        let mut end_bytes = blocks.front().map_or(0, |oldest| oldest.start_bytes);
+        blocks.retain_mut(|block| {
             let too_old = now.saturating_duration_since(block.at) > age;
             let buried = (bytes > 0 || too_old)
                 && block.end() <= *published
@@ -924,9 +947,13 @@ impl Inner {
                     &mut *ephemeral_bytes
                 };
                 *of_its_sort -= block.memory_bytes();
+            } else {
+                block.start_bytes = end_bytes;
+                end_bytes = block.end_bytes();
             }
             !buried
         });
+        self.unburied_bytes = self.dead_bytes();
     }
 }
 

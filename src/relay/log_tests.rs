@@ -226,6 +226,107 @@ fn what_is_written_down_leaves_memory() {
 }
 
 #[test]
+fn a_large_command_is_read_from_the_file_once_it_stands_there() {
+    let log = journaled(Keep {
+        bytes: 100 << 20,
+        ..KEEP
+    });
+    let (small, large) = (
+        command(140, "x", ""),
+        Frame::new(Kind(140), &[7; LARGE_BYTES]),
+    );
+    for frame in [&small, &large, &large, &small] {
+        append(&log, 1, [frame.clone()], Instant::now());
+    }
+    write_down(&log);
+    let read = log.live(Seq::default(), PeerId(2));
+    assert_eq!(
+        read,
+        Read::Batch(vec![small.wire().clone()], Seq(1), More::Yes)
+    );
+    assert_eq!(log.live(Seq(1), PeerId(2)), Read::Cold(Seq(1)..Seq(2)));
+    assert_eq!(log.replay(Seq(2), Seq(4)), Read::Cold(Seq(2)..Seq(3)));
+    assert_eq!(all_live(&log, Seq(3), 2), wire([&small]));
+    assert!(
+        all_live(&log, Seq::default(), 1).is_empty(),
+        "it is one's own"
+    );
+    // While it cannot be written down it is only in memory.
+    log.fails("the disk is full");
+    append(&log, 1, [large.clone()], Instant::now());
+    assert_eq!(all_live(&log, Seq(4), 2), wire([&large]));
+}
+
+#[test]
+fn how_far_one_is_behind_is_counted_without_what_was_forgotten() {
+    let log = log(Keep {
+        bytes: 20 * (100 + block::BLOCK_BYTES),
+        ..KEEP
+    });
+    let kept = Frame::new(Kind(140), &[7; 86]);
+    let ephemeral = Frame::new(Kind::FRAME, &[7; 86]);
+    for number in 0..200 {
+        let next = if number % 10 == 0 { &kept } else { &ephemeral };
+        append(&log, 1, [next.clone()], Instant::now());
+        for cursor in [0, number / 2, number] {
+            let all = all_live(&log, Seq(cursor), 2);
+            assert_eq!(log.lag(Seq(cursor)).bytes, all.len() as u64);
+        }
+    }
+    assert!(
+        log.lag(Seq::default()).bytes < 200 * 100,
+        "some were forgotten"
+    );
+    assert_eq!(log.lag(log.head()), Lag::default());
+}
+
+#[test]
+fn what_cannot_be_buried_is_not_looked_for_all_the_time() {
+    let log = log(Keep {
+        bytes: 10_000,
+        ..KEEP
+    });
+    let add = |path_bytes| {
+        let frames = [
+            Frame::new(
+                Kind(201),
+                &[1, 0, 0, 0]
+                    .into_iter()
+                    .chain(vec![7; path_bytes])
+                    .collect::<Vec<_>>(),
+            ),
+            Frame::new(Kind(201), &[1, 0, 0, 0, 7]),
+            command(140, "x", ""),
+        ];
+        append(&log, 1, frames, Instant::now());
+    };
+    // Most of each block is superseded, and none is wholly.
+    for _ in 0..30 {
+        add(1000);
+    }
+    let unburied = log.inner.lock().unburied_bytes;
+    assert!(unburied > 10_000, "it was looked for: {unburied}");
+    add(10);
+    assert_eq!(log.inner.lock().unburied_bytes, unburied, "and not again");
+    for _ in 0..30 {
+        add(1000);
+    }
+    assert!(log.inner.lock().unburied_bytes > unburied, "but some time");
+}
+
+#[test]
+fn small_commands_cost_what_they_take_in_the_file() {
+    let limits = (1_000_000, 100_000);
+    let address = AddressAccount::new(&Budget::new(limits.0), limits.0);
+    let card = card_with(1, Account::new(address, limits.1));
+    let log = log(KEEP);
+    let kinds = [140, 205].into_iter().cycle().take(2000);
+    let frames = kinds.map(|kind| Frame::new(Kind(kind), b""));
+    let refused = log.append(&card, run(frames), Instant::now());
+    assert_eq!(refused, Err(Full::Peer(limits.1)), "a thousand records");
+}
+
+#[test]
 fn ephemeral_commands_do_not_pile_up_while_the_disk_is_full() {
     let log = journaled(Keep {
         bytes: 10_000,
@@ -427,8 +528,8 @@ fn all_rooms_share_one_budget() {
 
 #[test]
 fn what_somebody_adds_counts_until_the_room_ends() {
-    let address = AddressAccount::new(&Budget::new(u64::MAX), 2500);
-    let [a, b] = [1, 2].map(|id| card_with(id, Account::new(Arc::clone(&address), 2000)));
+    let address = AddressAccount::new(&Budget::new(u64::MAX), 3000);
+    let [a, b] = [1, 2].map(|id| card_with(id, Account::new(Arc::clone(&address), 2200)));
     let large = || run([Frame::new(Kind(140), &[7; 900])]);
     let live = || run([Frame::new(Kind::FRAME, &[7; 900])]);
     let now = Instant::now();
@@ -439,15 +540,15 @@ fn what_somebody_adds_counts_until_the_room_ends() {
         assert!(room.append(&a, live(), now).is_ok());
     }
     let [first, second, third] = rooms;
-    assert_eq!(third.append(&a, large(), now), Err(Full::Peer(2000)));
-    assert_eq!(third.append(&b, large(), now), Err(Full::Address(2500)));
+    assert_eq!(third.append(&a, large(), now), Err(Full::Peer(2200)));
+    assert_eq!(third.append(&b, large(), now), Err(Full::Address(3000)));
     assert_eq!(third.figures(), Figures::default());
     // A clearing does not make the file shorter.
     first.clear();
-    assert_eq!(third.append(&b, large(), now), Err(Full::Address(2500)));
+    assert_eq!(third.append(&b, large(), now), Err(Full::Address(3000)));
     first.end(Fate::Discard);
     assert!(third.append(&b, large(), now).is_ok());
-    assert_eq!(second.append(&a, large(), now), Err(Full::Address(2500)));
+    assert_eq!(second.append(&a, large(), now), Err(Full::Address(3000)));
     drop(third);
     assert!(second.append(&a, large(), now).is_ok());
 }

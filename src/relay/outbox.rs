@@ -22,8 +22,9 @@ use crate::protocol::RelayMessage;
 /// frames before LEAVE_ROOM are those of a relay that queues. A longer rest is dropped: to leave is
 /// the way to stop a long join.
 const LEAVING_BYTES: usize = 1 << 20;
-/// … and if it is found within this many reads: one may have sent much that one does not get oneself.
-const LEAVING_READS: usize = 512;
+/// … and if it is found within this many reads: one may have sent much that one does not get oneself, and
+/// nobody is to wait for the search.
+const LEAVING_READS: usize = 32;
 /// Who waits for the next commands is given this much of them by whoever brings them. More is left to its
 /// own task, so that everybody has a turn.
 const AT_ONCE_BYTES: usize = 16 << 10;
@@ -345,6 +346,11 @@ impl Outbox {
     pub(super) fn push(&self, reply: Reply) {
         self.state.lock().push(reply);
         self.bell.notify_one();
+    }
+
+    /// So many bytes that are in memory for this peer alone are being written to it now.
+    pub(super) fn set_being_written(&self, bytes: usize) {
+        self.state.lock().pending.set_being_written(bytes);
     }
 
     /// The limit, in bytes, that is exceeded by what waits and that the peer is to blame for.

@@ -34,6 +34,9 @@ const TURN_BYTES: usize = 256 << 10;
 /// go, what else the peer's task has to do is never left out.
 const PIECE_BYTES: usize = TURN_BYTES / 64;
 
+/// How long one write may take to a peer that takes more memory than it may.
+const TOO_MUCH_PATIENCE: Duration = Duration::from_secs(30);
+
 /// What everybody is told when the relay ends.
 pub(super) const CLOSING: &str = "The server is closing.";
 
@@ -50,6 +53,8 @@ enum End {
     Write(#[from] WriteError),
     #[error("it asked for answers without reading them, and more than {0} bytes wait")]
     Overfull(usize),
+    #[error("it does not take what is sent to it, and more than {0} bytes wait")]
+    Untaken(usize),
     /// With its last words.
     #[error("the host ended it, with the words: {0}")]
     Host(String),
@@ -64,6 +69,7 @@ impl From<Unwritten> for End {
         match unwritten {
             Unwritten::Write(error) => error.into(),
             Unwritten::Cold(error) => error.into(),
+            Unwritten::Untaken(limit) => Self::Untaken(limit),
         }
     }
 }
@@ -75,6 +81,8 @@ enum Unwritten {
     Write(#[from] WriteError),
     #[error(transparent)]
     Cold(#[from] ColdError),
+    #[error("{0} bytes are exceeded by what it does not take")]
+    Untaken(usize),
 }
 
 impl End {
@@ -96,8 +104,8 @@ impl End {
     /// What the peer is told about it, where it can still be told and would understand.
     fn farewell(&self) -> Option<Reply> {
         let text = match self {
-            // Where its room could not be read it may be in the middle of a frame.
-            Self::Closed | Self::Write(_) | Self::Cold(_) => return None,
+            // Where its room could not be read, or it takes nothing, it may be in the middle of a frame.
+            Self::Closed | Self::Write(_) | Self::Cold(_) | Self::Untaken(_) => return None,
             Self::Read(
                 ReadError::Io(_) | ReadError::Truncated | ReadError::Frame(FrameError::NotMixer(_)),
             ) => {
@@ -122,9 +130,9 @@ impl End {
                 Failed::Foreign(*foreign)
             }
             Self::Read(ReadError::Silent(patience)) => Failed::Silent(patience.as_secs()),
-            Self::Read(ReadError::Frame(_) | ReadError::Stalled(_)) | Self::Overfull(_) => {
-                Failed::CutOff(self.to_string())
-            }
+            Self::Read(ReadError::Frame(_) | ReadError::Stalled(_))
+            | Self::Overfull(_)
+            | Self::Untaken(_) => Failed::CutOff(self.to_string()),
             Self::Read(ReadError::Io(_) | ReadError::Truncated)
             | Self::Write(_)
             | Self::Full(_)
@@ -208,7 +216,7 @@ pub(super) async fn run<R, W>(
             hub.door.record(address.ip(), failed);
         }
         card.span.in_scope(|| log_end(&end, &card, quiet));
-        if matches!(end, End::Write(_) | End::Cold(_)) {
+        if matches!(end, End::Write(_) | End::Cold(_) | End::Untaken(_)) {
             return;
         }
         // The words are not to wait behind what it has been too slow for.
@@ -397,7 +405,14 @@ async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
         let mut out = outbox.begun()?;
         let gathered = delivery.gather(&mut out).await?;
         if !out.is_empty() {
-            card.count_out(write_frames(io, &mut out, patience).await?);
+            let writing = write_frames(io, &mut out, patience);
+            let written = match delivery.exceeds() {
+                None => writing.await,
+                Some(limit) => timeout(TOO_MUCH_PATIENCE, writing)
+                    .await
+                    .map_err(|_| Unwritten::Untaken(limit))?,
+            };
+            card.count_out(written?);
         } else if gathered == Gathered::Some {
             // A part of the history of which nothing is left: others get their turn.
             yield_now().await;
@@ -427,7 +442,7 @@ mod tests {
     use tokio::task::coop::consume_budget;
 
     use super::*;
-    use crate::protocol::Kind;
+    use crate::protocol::{Attributes, JoinRequest, Kind};
     use crate::relay::{Guests, Limits};
 
     /// Says one small thing after the other, without end and without a pause.
@@ -474,5 +489,107 @@ mod tests {
             assert!(taken <= one_turn as u64, "{taken} bytes, more than a turn");
             drop(ours);
         }
+    }
+
+    /// A peer that is served and takes nothing of what it is written, and a room that somebody else made.
+    struct Deaf {
+        hub: Arc<Hub>,
+        maker: Admission,
+        to_relay: tokio::io::DuplexStream,
+        _from_relay: tokio::io::DuplexStream,
+        running: tokio::task::JoinHandle<()>,
+    }
+
+    impl Deaf {
+        fn new(limits: Limits) -> Self {
+            let hub = Arc::new(Hub::new(limits, Guests::default(), None));
+            let maker = hub.connect(([192, 0, 2, 1], 50_001).into(), false).unwrap();
+            hub.handle(maker.card.id, join());
+            hub.handle(maker.card.id, ClientMessage::Content);
+            let address = SocketAddr::from(([192, 0, 2, 1], 50_000));
+            let admission = hub.connect(address, false).unwrap();
+            let (to_relay, reader) = tokio::io::duplex(1 << 10);
+            let (_from_relay, writer) = tokio::io::duplex(1 << 10);
+            let running = tokio::spawn(run(
+                reader,
+                writer,
+                None,
+                address,
+                admission,
+                Arc::clone(&hub),
+                CancellationToken::new(),
+            ));
+            Self {
+                hub,
+                maker,
+                to_relay,
+                _from_relay,
+                running,
+            }
+        }
+
+        async fn say(&mut self, message: &ClientMessage) {
+            self.to_relay
+                .write_all(message.encode().wire())
+                .await
+                .unwrap();
+        }
+
+        /// How long it takes until it is not served any more.
+        async fn ends(self) -> Duration {
+            let start = tokio::time::Instant::now();
+            self.running.await.unwrap();
+            start.elapsed()
+        }
+    }
+
+    fn join() -> ClientMessage {
+        ClientMessage::JoinRoom(JoinRequest {
+            room: "Shot 12".to_owned(),
+            blender_version: "4.5".to_owned(),
+            mixer_version: "1.2".to_owned(),
+            ignore_version_check: false,
+            generic_protocol: true,
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_nobody_takes_counts_as_what_waits() {
+        let (much, little) = (64 << 20, 100 << 10);
+        for (pending_bytes, most) in [(little, 2 * TOO_MUCH_PATIENCE), (much, Duration::MAX)] {
+            let limits = Limits {
+                pending_bytes,
+                ..Limits::default()
+            };
+            let write_patience = limits.write_patience();
+            let mut deaf = Deaf::new(limits);
+            let attributes = format!(r#"{{"notes": "{}"}}"#, "n".repeat(200 << 10));
+            let attributes = Attributes::parse(&attributes).unwrap();
+            let about = ClientMessage::SetRoomAttributes("Shot 12".to_owned(), attributes);
+            deaf.hub.handle(deaf.maker.card.id, about);
+            deaf.say(&ClientMessage::ListRooms).await;
+            let took = deaf.ends().await;
+            assert!(took <= most, "{took:?}");
+            assert!(took >= TOO_MUCH_PATIENCE.min(write_patience), "{took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_message_is_in_memory_for_nobody_who_does_not_take_it() {
+        let mut deaf = Deaf::new(Limits {
+            pending_bytes: 1 << 20,
+            ..Limits::default()
+        });
+        deaf.say(&join()).await;
+        while deaf.hub.directory().rooms[0].members < 2 {
+            yield_now().await;
+        }
+        // Not kept, so it stands in no file.
+        let large = Run::from(Frame::new(Kind::FRAME, &vec![7; 2 << 20]));
+        let log = deaf.maker.outbox.log().unwrap();
+        log.append(&deaf.maker.card, large, Instant::now()).unwrap();
+        drop(log);
+        let took = deaf.ends().await;
+        assert!(took <= 2 * TOO_MUCH_PATIENCE, "{took:?}");
     }
 }

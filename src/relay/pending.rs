@@ -1,4 +1,5 @@
-//! What waits for peers to read it: of one, of all of its address, of all.
+//! What waits for peers to read it: of one, of all of its address, of all. Answers, and what is in memory for
+//! one reader alone while it is being written.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +20,8 @@ pub(super) struct PendingLimits {
 #[derive(Debug)]
 pub(super) struct Pending {
     bytes: usize,
+    /// Those of them that are being written.
+    being_written: usize,
     of_address: Arc<AtomicUsize>,
     of_all: Arc<AtomicUsize>,
     limits: PendingLimits,
@@ -32,6 +35,7 @@ impl Pending {
     ) -> Self {
         Self {
             bytes: 0,
+            being_written: 0,
             of_address,
             of_all,
             limits,
@@ -48,6 +52,13 @@ impl Pending {
         self.bytes -= bytes;
         self.of_address.fetch_sub(bytes, Ordering::Relaxed);
         self.of_all.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes are being written now, in the place of what was before.
+    pub(super) fn set_being_written(&mut self, bytes: usize) {
+        let before = std::mem::replace(&mut self.being_written, bytes);
+        self.remove(before);
+        self.add(bytes);
     }
 
     /// The limit that is exceeded. Where those of several are, only who has more than a fair share is
@@ -101,6 +112,10 @@ mod tests {
         assert_eq!(b.exceeds(), Some(LIMITS.of_address));
         assert_eq!(c.exceeds(), None, "it did nothing");
         drop(a);
+        assert_eq!(b.exceeds(), None);
+        b.set_being_written(80 << 10);
+        assert_eq!(b.exceeds(), Some(LIMITS.of_one), "on top of what waits");
+        b.set_being_written(10);
         assert_eq!(b.exceeds(), None);
 
         let mut elsewhere = Pending::new(LIMITS, Arc::default(), Arc::clone(&all));

@@ -684,8 +684,8 @@ fn one_who_takes_much_leaves_the_others_their_share() {
 #[test]
 fn what_an_address_adds_is_bounded_as_long_as_its_rooms_live() {
     let hub = hub_with(Limits {
-        rooms_bytes_per_address: 1000,
-        rooms_bytes_per_peer: 800,
+        rooms_bytes_per_address: 1400,
+        rooms_bytes_per_peer: 1000,
         ..Limits::default()
     });
     let somebody = |address: [u8; 4], port: u16| {
@@ -698,15 +698,15 @@ fn what_an_address_adds_is_bounded_as_long_as_its_rooms_live() {
     let room = a.room();
     a.say(ClientMessage::SetRoomKeepOpen(room.clone(), true));
     assert_eq!(a.try_send(140, &[7; 600]), Ok(()));
-    assert_eq!(a.try_send(140, &[7; 300]), Err(Full::Peer(800)));
-    assert_eq!(b.try_send(140, &[7; 600]), Err(Full::Address(1000)));
+    assert_eq!(a.try_send(140, &[7; 300]), Err(Full::Peer(1000)));
+    assert_eq!(b.try_send(140, &[7; 600]), Err(Full::Address(1400)));
 
     // It goes, and what it has added stays.
     a.leave_for_good();
     b.leave_for_good();
     hub.tell(Instant::now());
     let c = somebody(here, 3);
-    assert_eq!(c.try_send(140, &[7; 600]), Err(Full::Address(1000)));
+    assert_eq!(c.try_send(140, &[7; 600]), Err(Full::Address(1400)));
     let elsewhere = somebody([192, 0, 2, 2], 4);
     assert_eq!(elsewhere.try_send(140, &[7; 600]), Ok(()));
     for port in [5, 6] {
