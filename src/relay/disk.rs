@@ -36,6 +36,16 @@ struct Slow {
     until: Option<Instant>,
     /// While files are being brought to it.
     in_sync_until: Option<Instant>,
+    /// Writes that have not returned: when each began, and after how long it counts as slow.
+    under_way: Vec<(Instant, Duration)>,
+}
+
+/// A write is under way until this is dropped.
+#[derive(Debug)]
+pub(super) struct Writing<'a> {
+    disk: &'a Disk,
+    began: Instant,
+    patience: Duration,
 }
 
 /// A file is being brought to the disk until this is dropped.
@@ -50,7 +60,24 @@ impl Disk {
         let awake = slow
             .written
             .is_some_and(|at| now.saturating_duration_since(at) < AWAKE_FOR);
+        let hangs = |(began, patience): &(Instant, Duration)| {
+            now.saturating_duration_since(*began) > *patience
+        };
+        if slow.under_way.iter().any(hangs) {
+            return false;
+        }
         awake && is_over(slow.until) && (!self.is_syncing() || is_over(slow.in_sync_until))
+    }
+
+    /// A write begins, a small one or not: as long as one takes too long no other is likely to be done at once.
+    pub(super) fn begins(&self, small: bool, now: Instant) -> Writing<'_> {
+        let patience = if small { SLOW } else { SLOW_FOR };
+        self.slow.lock().under_way.push((now, patience));
+        Writing {
+            disk: self,
+            began: now,
+            patience,
+        }
     }
 
     /// A write took so long. `in_sync`: a file was [being brought](Self::is_syncing) to the disk when it began.
@@ -98,6 +125,16 @@ impl Disk {
     }
 }
 
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        let under_way = &mut self.disk.slow.lock().under_way;
+        let this = (self.began, self.patience);
+        if let Some(at) = under_way.iter().position(|other| *other == this) {
+            under_way.swap_remove(at);
+        }
+    }
+}
+
 impl Drop for Syncing<'_> {
     fn drop(&mut self) {
         self.0.syncs.fetch_sub(1, Ordering::Relaxed);
@@ -105,8 +142,15 @@ impl Drop for Syncing<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// Something that is open and that no disk takes.
+    #[cfg(unix)]
+    pub(in crate::relay) fn no_file() -> File {
+        let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        File::from(std::os::fd::OwnedFd::from(one))
+    }
 
     #[test]
     fn one_slow_write_is_enough_for_all() {
@@ -138,6 +182,29 @@ mod tests {
         let later = now + SLOW_IN_SYNC_FOR;
         disk.took(SLOW, false, later);
         assert!(disk.is_quick(later));
+    }
+
+    #[test]
+    fn while_a_write_does_not_return_no_other_is_tried_at_once() {
+        let (disk, now) = (Disk::default(), Instant::now());
+        disk.took(Duration::ZERO, false, now);
+        let (small, large) = (disk.begins(true, now), disk.begins(false, now));
+        assert!(disk.is_quick(now + SLOW));
+        assert!(!disk.is_quick(now + 2 * SLOW));
+        drop(small);
+        assert!(disk.is_quick(now + SLOW_FOR), "much takes its time");
+        assert!(!disk.is_quick(now + 2 * SLOW_FOR));
+        drop(large);
+        assert!(disk.is_quick(now + 2 * SLOW_FOR));
+    }
+
+    // What is no file of a disk cannot be brought to one.
+    #[cfg(unix)]
+    #[test]
+    fn the_system_is_asked_to_bring_a_file_to_the_disk() {
+        let disk = Disk::default();
+        disk.sync(&tempfile::tempfile().unwrap()).unwrap();
+        assert!(disk.sync(&no_file()).is_err());
     }
 
     #[test]

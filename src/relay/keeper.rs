@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::task::coop::consume_budget;
-use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::log::Log;
@@ -21,8 +21,16 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 const SYNC_AGAIN: Duration = Duration::from_millis(50);
 /// How long after a write that failed the next is tried.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
-/// … and how many times what it took, which is long where all of a room was to be written anew.
+/// … and how many times what it took, which is long where all of a room was to be written anew, …
 const RETRY_TIMES: u32 = 10;
+/// … but no longer than this: it may also have been a disk that did not answer, and that does again.
+const RETRY_AT_LEAST_EVERY: Duration = Duration::from_secs(300);
+
+/// A write that takes longer than this is told, and not waited for by members any more: the disk is on a network that
+/// is gone, or was pulled out.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// A pen that somebody else has for so long may be one whose write does not come to its end.
+const BUSY_FOR: Duration = Duration::from_secs(1);
 
 /// As many rooms that were given up are remembered.
 const LOST: usize = 100;
@@ -44,25 +52,31 @@ pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>, leftovers: Leftovers) {
     let closing = leftovers.closing.clone();
     let (mut last_tries, mut left) = (0, None);
     let mut syncing = Syncing::default();
+    let mut busy_since = None;
     loop {
         syncing.look(&pen, &log);
         // Under steady load others of this thread get their turn.
         consume_budget().await;
         let tried = Instant::now();
-        let written = match pen.write_at_once(&log) {
-            AtOnce::Nothing | AtOnce::Busy => {
+        let at_once = pen.write_at_once(&log);
+        let busy = (at_once == AtOnce::Busy).then(|| *busy_since.get_or_insert(tried));
+        busy_since = busy;
+        let is_stuck = busy.is_some_and(|since| tried >= since + BUSY_FOR);
+        let written = match at_once {
+            AtOnce::Nothing | AtOnce::Busy if !is_stuck => {
                 tokio::select! {
                     () = log.work_to_do() => {}
                     () = syncing.due() => {}
+                    () = sleep(BUSY_FOR), if busy.is_some() => {}
                 }
                 continue;
             }
             AtOnce::Written(_) => Ok(Goes::On),
             // What a room leaves behind is never written at once.
             AtOnce::Failed => Err(Unwritten { ended: false }),
-            AtOnce::Slow => {
-                let (pen, log) = (Arc::clone(&pen), Arc::clone(&log));
-                match spawn_blocking(move || pen.write_on(&log)).await {
+            AtOnce::Slow | AtOnce::Nothing | AtOnce::Busy => {
+                busy_since = None;
+                match write_on(&pen, &log).await {
                     Ok(written) => written,
                     Err(error) => {
                         log_bad_end(&error);
@@ -89,10 +103,29 @@ pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>, leftovers: Leftovers) {
                     last_tries += u32::from(closes);
                 }
                 tokio::select! {
-                    () = sleep(RETRY_EVERY.max(RETRY_TIMES * tried.elapsed())) => {}
+                    () = sleep(rest(tried.elapsed())) => {}
                     () = closing.cancelled(), if !closes => {}
                 }
             }
+        }
+    }
+}
+
+/// How long after a write that failed, and took so long, the next is tried.
+fn rest(took: Duration) -> Duration {
+    (took.saturating_mul(RETRY_TIMES)).clamp(RETRY_EVERY, RETRY_AT_LEAST_EVERY)
+}
+
+/// Writes on another thread. Where that does not come to its end people hear of it, and members go on meanwhile.
+async fn write_on(pen: &Arc<Pen>, log: &Arc<Log>) -> Result<Result<Goes, Unwritten>, JoinError> {
+    let mut writing = {
+        let (pen, log) = (Arc::clone(pen), Arc::clone(log));
+        spawn_blocking(move || pen.write_on(&log))
+    };
+    loop {
+        match timeout(ANSWERS_WITHIN, &mut writing).await {
+            Ok(written) => return written,
+            Err(_elapsed) => pen.hangs(log),
         }
     }
 }
@@ -152,7 +185,7 @@ struct Left {
     is_too_much: bool,
 }
 
-fn log_bad_end(error: &tokio::task::JoinError) {
+fn log_bad_end(error: &JoinError) {
     if !error.is_cancelled() {
         tracing::error!("writing a room down ended badly: {error}");
     }
@@ -197,13 +230,16 @@ impl Syncing {
 // Elsewhere a folder whose files are open keeps its name.
 #[cfg(all(test, unix))]
 mod tests {
+    use tokio::sync::Notify;
+
     use super::*;
+    use crate::archive::journal::{Step, scan};
     use crate::protocol::{Frame, Kind, Run};
     use crate::relay::PeerId;
     use crate::relay::account::Account;
     use crate::relay::card::Card;
     use crate::relay::limits::Limits;
-    use crate::relay::log::Fate;
+    use crate::relay::log::{Fate, Read};
     use crate::relay::shelf::tests::{heading, shelf};
 
     /// A room that has ended, whose keeper cannot write.
@@ -225,10 +261,7 @@ mod tests {
             std::fs::rename(folder.path().join("rooms"), folder.path().join("aside")).unwrap();
             std::fs::write(folder.path().join("rooms"), "in the way").unwrap();
             let log = Arc::new(Log::journaled(limits.keep()));
-            let card = Card::new(PeerId(1), "10.0.0.1:1".to_owned(), Account::boundless());
-            let run = Run::from(Frame::new(Kind(140), b"edit"));
-            let now = std::time::Instant::now();
-            log.append(&Arc::new(card), run, now).unwrap();
+            edit(&log);
             log.end(Fate::Recent);
             let pen = Pen::new(
                 Arc::clone(&shelf),
@@ -245,6 +278,109 @@ mod tests {
                 leftovers,
             }
         }
+    }
+
+    fn edit(log: &Log) {
+        let card = Card::new(PeerId(1), "10.0.0.1:1".to_owned(), Account::boundless());
+        let run = Run::from(Frame::new(Kind(140), b"edit"));
+        let now = std::time::Instant::now();
+        log.append(&Arc::new(card), run, now).unwrap();
+    }
+
+    /// A room that lives, with its keeper.
+    struct Living {
+        _folder: tempfile::TempDir,
+        shelf: Arc<crate::relay::shelf::Shelf>,
+        log: Arc<Log>,
+        pen: Arc<Pen>,
+        tell: Arc<Notify>,
+        keeper: JoinHandle<()>,
+    }
+
+    impl Living {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let (shelf, tell) = (Arc::new(shelf(folder.path())), Arc::new(Notify::new()));
+            let log = Arc::new(Log::journaled(Limits::default().keep()));
+            let heading = heading("Room");
+            let pen = Pen::new(Arc::clone(&shelf), heading, None, None, Arc::clone(&tell));
+            let pen = Arc::new(pen);
+            let keeping = keep(Arc::clone(&log), Arc::clone(&pen), Leftovers::default());
+            Self {
+                keeper: tokio::spawn(keeping),
+                _folder: folder,
+                shelf,
+                log,
+                pen,
+                tell,
+            }
+        }
+    }
+
+    /// Waits while the clock stands, as threads that write take time of their own.
+    async fn until(done: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !done() {
+            assert!(start.elapsed() < Duration::from_secs(60));
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_written_comes_to_the_disk_within_about_a_second() {
+        let room = Living::new();
+        for _ in 0..3 {
+            edit(&room.log);
+            until(|| room.pen.is_unsynced()).await;
+            let path = room.shelf.living().unwrap().remove(0);
+            // Who brings it to the disk sees that.
+            std::fs::remove_file(&path).unwrap();
+            sleep(Duration::from_millis(1200)).await;
+            assert!(!room.pen.is_unsynced());
+            until(|| path.exists()).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_does_not_answer_is_told_and_members_go_on() {
+        let room = Living::new();
+        for writing_before in [false, true] {
+            let head = room.log.head();
+            if writing_before {
+                edit(&room.log);
+                until(|| !room.log.has_work()).await;
+            }
+            let writing = room.pen.hold();
+            edit(&room.log);
+            let start = Instant::now();
+            while room.log.trouble().is_none() {
+                assert!(start.elapsed() < 2 * ANSWERS_WITHIN);
+                tokio::time::advance(Duration::from_millis(100)).await;
+            }
+            room.tell.notified().await;
+            edit(&room.log);
+            let Read::Batch(given, _, _) = room.log.live(head, PeerId(2)) else {
+                panic!("it is in memory");
+            };
+            assert_eq!(given.len(), 2 + usize::from(writing_before));
+            drop(writing);
+            until(|| room.log.trouble().is_none()).await;
+            until(|| !room.log.has_work()).await;
+            room.tell.notified().await;
+        }
+        room.log.end(Fate::Recent);
+        room.keeper.await.unwrap();
+        let id = room.shelf.recent().remove(0).id;
+        let path = room.shelf.take_back(&id).unwrap();
+        let mut next = 0;
+        let step = |step: Step<'_>| {
+            if let Step::Commands { positions, .. } = step {
+                assert_eq!(positions.start, next, "once each, in order");
+                next = positions.end;
+            }
+        };
+        let scan = scan(std::fs::File::open(path).unwrap(), step, |_| true).unwrap();
+        assert_eq!((next, scan.torn_bytes, scan.damaged.len()), (5, 0, 0));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! The rooms' files and those who write them.
 
-use std::path::PathBuf;
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +18,7 @@ use super::keeper::{Leftovers, keep};
 use super::lanes::Lanes;
 use super::log::{Keep, Log};
 use super::pen::{Open, Pen};
-use super::restore::{Found, restore};
+use super::restore::{Content, Found, restore};
 use super::shelf::{Keeping, Shelf};
 use super::unstored::Unstored;
 use crate::archive::{Heading, Maker};
@@ -25,6 +26,12 @@ use crate::protocol::Attributes;
 
 /// How often a folder that cannot be had is tried again.
 const TAKE_EVERY: Duration = Duration::from_secs(5);
+/// How often the recent rooms are looked after while nothing else happens. What the computer's clock says is believed
+/// once it has been seen twice, and a short session is to count.
+const LOOK_EVERY: Duration = Duration::from_secs(600);
+
+/// Why a room is not brought back whose file does not say that it is whole.
+const PART: &str = "its file does not say that all of it is there";
 
 /// The shelf, and the tasks that write its files.
 #[derive(Clone, Debug)]
@@ -59,6 +66,22 @@ pub(super) struct Revived {
     pub(super) lost: Vec<String>,
     /// Why rooms are not kept at all.
     pub(super) trouble: Option<String>,
+}
+
+impl Revived {
+    fn is_put_away(&mut self, room: &str, why: &str) {
+        tracing::warn!(room, "put to the recent rooms: {why}");
+        self.lost
+            .push(format!("“{room}” is under the recent rooms: {why}"));
+    }
+}
+
+/// Tells of a file that was being written anew when the program ended.
+fn unfinished_copy(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!(
+        "{name} was being written anew when the last program ended, and may be only a part of a room"
+    )
 }
 
 impl Library {
@@ -102,6 +125,20 @@ impl Library {
         }
     }
 
+    /// Looks after the recent rooms, which get older while nothing else happens.
+    pub(super) async fn look_after_recent(self, ended: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = ended.cancelled() => return,
+                () = sleep(LOOK_EVERY) => {}
+            }
+            let shelf = Arc::clone(&self.shelf);
+            if let Err(error) = spawn_blocking(move || shelf.look_after_recent()).await {
+                tracing::warn!("nobody looked after the recent rooms: {error}");
+            }
+        }
+    }
+
     /// Brings back all rooms that were alive.
     pub(super) async fn revive_all(
         &self,
@@ -127,6 +164,15 @@ impl Library {
                 return revived;
             }
         };
+        match self.shelf.put_unfinished_aside() {
+            Ok(aside) => revived
+                .lost
+                .extend(aside.iter().map(|path| unfinished_copy(path))),
+            Err(error) => {
+                let lost = format!("a file that was being written anew: {error}");
+                revived.lost.push(lost);
+            }
+        }
         let size = |path: &PathBuf| path.metadata().map_or(0, |metadata| metadata.len());
         let total = living.iter().map(size).sum();
         let mut done = 0;
@@ -156,6 +202,8 @@ impl Library {
                 }
             }
         }
+        // Of two of one name the one that was made last is what people had.
+        all.sort_by_key(|found| Reverse(found.heading.maker.made_millis));
         for found in all {
             self.take_in(hub, found, &mut revived);
         }
@@ -164,13 +212,26 @@ impl Library {
 
     fn take_in(&self, hub: &Hub, mut found: Found, revived: &mut Revived) {
         let name = found.heading.room.clone();
-        if !found.make_joinable() {
-            tracing::info!(
-                room = name,
-                "its content was never whole, so it is not brought back"
-            );
-            self.shelf.remove(&found.open.path);
-            return;
+        match found.content() {
+            Content::Whole => found.make_joinable(),
+            Content::Vacant => found.vacate(),
+            Content::Filling => {
+                if let Err(error) = self.shelf.keep_copy(&found.open.path) {
+                    self.put_away(&found, &error.to_string(), revived);
+                    return;
+                }
+                revived.is_put_away(&name, PART);
+                found.vacate();
+            }
+            Content::Part => {
+                self.put_away(&found, PART, revived);
+                return;
+            }
+            Content::Nothing => {
+                tracing::info!(room = name, "it never had a content");
+                self.shelf.remove(&found.open.path);
+                return;
+            }
         }
         let repaired = found.repaired;
         match hub.bring_back(found) {
@@ -181,14 +242,13 @@ impl Library {
                 }
                 revived.rooms.push(name);
             }
-            Err((why, found)) => {
-                tracing::warn!(room = name, "put to the recent rooms: {why}");
-                self.shelf.retire(&found.open.path, None);
-                revived
-                    .lost
-                    .push(format!("“{name}” is under the recent rooms: {why}"));
-            }
+            Err((why, found)) => self.put_away(&found, &why, revived),
         }
+    }
+
+    fn put_away(&self, found: &Found, why: &str, revived: &mut Revived) {
+        self.shelf.retire(&found.open.path, None);
+        revived.is_put_away(&found.heading.room, why);
     }
 
     /// Brings back a room that has ended.
@@ -210,7 +270,13 @@ impl Library {
                 error.to_string()
             })?;
             let name = found.heading.room.clone();
-            found.make_joinable();
+            match found.content() {
+                Content::Vacant => found.vacate(),
+                // Whoever asks for it wants what there is.
+                Content::Whole | Content::Filling | Content::Part | Content::Nothing => {
+                    found.make_joinable();
+                }
+            }
             hub.bring_back(found).map_err(|(why, found)| {
                 library.shelf.retire(&found.open.path, None);
                 why
@@ -268,5 +334,169 @@ impl Library {
         log.is_written_by(pen.clone(), self.unstored.clone());
         let keeping = keep(Arc::clone(log), Arc::clone(&pen), self.leftovers.clone());
         self.lanes.spawn(&self.keepers, pen, keeping);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File, OpenOptions};
+
+    use super::*;
+    use crate::archive::journal::{JournalWriter, Note, Sender};
+    use crate::protocol::{Frame, Kind, Run, attribute};
+    use crate::relay::Limits;
+    use crate::relay::guests::Guests;
+    use crate::relay::room::{awaits_scene, vacant};
+    use crate::relay::shelf::tests::{heading, keeping};
+
+    /// A folder with rooms of the last time.
+    struct Scene {
+        folder: tempfile::TempDir,
+        library: Library,
+        hub: Arc<Hub>,
+    }
+
+    impl Scene {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let library = Library::new(keeping(folder.path()), Lanes::here());
+            library.take_folder().await.unwrap();
+            let hub = Hub::new(Limits::default(), Guests::default(), Some(library.clone()));
+            Self {
+                folder,
+                library,
+                hub: Arc::new(hub),
+            }
+        }
+
+        /// The file of a room that was alive.
+        fn room(&self, name: &str, made_millis: u64, attributes: Attributes, commands: usize) {
+            let mut heading = heading(name);
+            (heading.attributes, heading.maker.made_millis) = (attributes, made_millis);
+            let file = format!("rooms/{name}-{made_millis}.mixdesk");
+            let file = File::create(self.folder.path().join(file)).unwrap();
+            let mut writer = JournalWriter::create(file, &heading).unwrap();
+            for position in 0..commands as u64 {
+                let run = Run::from(Frame::new(Kind(140), b"edit"));
+                let (peer, id, name) = (1, "10.0.0.1:1", None);
+                let commands = Note::Commands {
+                    position,
+                    sender: Sender { peer, id, name },
+                    arrived_millis: 1,
+                    run: &run,
+                };
+                writer.add(commands).unwrap();
+            }
+            writer.write_out().unwrap();
+        }
+
+        async fn revive(&self) -> Revived {
+            let (progress, _until) = watch::channel(Progress::default());
+            self.library.revive_all(&self.hub, &progress).await
+        }
+
+        fn log(&self, room: &str) -> Arc<Log> {
+            self.hub
+                .with_state(|state| Arc::clone(&state.rooms[room].log))
+        }
+
+        fn commands(&self, room: &str) -> u64 {
+            self.log(room).figures().command_count
+        }
+
+        fn recent(&self) -> Vec<String> {
+            let recent = self.library.shelf.recent().into_iter();
+            let mut names: Vec<_> = recent.map(|recent| recent.room).collect();
+            names.sort();
+            names
+        }
+    }
+
+    fn joinable(joinable: bool) -> Attributes {
+        Attributes::default().with_flag(attribute::JOINABLE, joinable)
+    }
+
+    #[tokio::test]
+    async fn what_a_file_holds_that_does_not_say_it_is_whole_is_kept() {
+        let scene = Scene::new().await;
+        let mut filling = joinable(false);
+        filling.update(awaits_scene(false));
+        scene.room("Whole", 1, joinable(true), 3);
+        scene.room("Part", 1, joinable(false), 3);
+        scene.room("Nothing", 1, joinable(false), 0);
+        scene.room("Vacant", 1, vacant("Vacant"), 2);
+        scene.room("Filling", 1, filling, 3);
+        let mut revived = scene.revive().await;
+        revived.rooms.sort();
+        assert_eq!(revived.rooms, ["Filling", "Vacant", "Whole"]);
+        assert_eq!(scene.recent(), ["Filling", "Part"]);
+        assert_eq!(revived.lost.len(), 2, "{:?}", revived.lost);
+        assert!(revived.lost.iter().any(|lost| lost.contains("“Part”")));
+        let left = ["Whole", "Filling"].map(|room| scene.commands(room));
+        assert_eq!(left, [3, 0], "what waits for a scene has none");
+        // Its end is no end for what was put away of it.
+        for path in scene.library.shelf.living().unwrap() {
+            scene.library.shelf.retire(&path, None);
+        }
+        let all = ["Filling", "Filling", "Part", "Vacant", "Whole"];
+        assert_eq!(scene.recent(), all);
+    }
+
+    #[tokio::test]
+    async fn a_part_of_a_room_that_is_asked_for_is_there_from_then_on() {
+        let scene = Scene::new().await;
+        let mut filling = joinable(false);
+        filling.update(awaits_scene(false));
+        scene.room("Part", 1, joinable(false), 3);
+        scene.room("Filling", 1, filling, 4);
+        for path in scene.library.shelf.living().unwrap() {
+            scene.library.shelf.retire(&path, None);
+        }
+        for recent in scene.library.shelf.recent() {
+            let name = scene.library.reopen(&scene.hub, &recent.id).await.unwrap();
+            let log = scene.log(&name);
+            while log.has_work() {
+                tokio::task::yield_now().await;
+            }
+            assert!(scene.commands(&name) >= 3);
+            // As the next start finds it, if the program is killed now.
+            let path = scene.library.shelf.folder().join(&recent.id);
+            let copy = scene.folder.path().join(&recent.id);
+            fs::copy(path, &copy).unwrap();
+            let found = restore(&scene.library.shelf, &copy, |_| true).unwrap();
+            assert_eq!(found.content(), Content::Whole);
+            assert_eq!(found.restored.history.commands(), scene.commands(&name));
+        }
+    }
+
+    #[tokio::test]
+    async fn of_two_rooms_of_one_name_the_newest_is_back() {
+        let scene = Scene::new().await;
+        for (made, commands) in [(9, 1), (11, 3), (10, 2)] {
+            scene.room("Room", made, joinable(true), commands);
+        }
+        let revived = scene.revive().await;
+        assert_eq!(revived.rooms, ["Room"]);
+        assert_eq!(scene.commands("Room"), 3);
+        assert_eq!((scene.recent().len(), revived.lost.len()), (2, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn recent_rooms_are_looked_after_while_the_relay_runs() {
+        let scene = Scene::new().await;
+        scene.room("Old", 1, joinable(true), 1);
+        let path = scene.library.shelf.living().unwrap().remove(0);
+        scene.library.shelf.retire(&path, None);
+        let file = scene.folder.path().join("rooms/recent/Old-1.mixdesk");
+        let file = OpenOptions::new().append(true).open(file).unwrap();
+        let then = SystemTime::now() - Duration::from_secs(90_000);
+        file.set_modified(then).unwrap();
+        let (mut bell, ended) = (scene.library.shelf.bell(), CancellationToken::new());
+        let looking = tokio::spawn(scene.library.clone().look_after_recent(ended.clone()));
+        let rung = tokio::time::timeout(Duration::from_secs(3600), bell.changed());
+        rung.await.unwrap().unwrap();
+        assert_eq!(scene.recent(), [""; 0]);
+        ended.cancel();
+        looking.await.unwrap();
     }
 }

@@ -198,7 +198,7 @@ pub(super) struct Notes {
     pub(super) cleared: Option<Seq>,
     pub(super) ended: Option<Fate>,
     /// Where the room said that it is whole: not written down before all that came before that.
-    whole_at: Option<Seq>,
+    pub(super) whole_at: Option<Seq>,
     number: u64,
 }
 
@@ -590,8 +590,7 @@ impl Log {
 
     /// Whether there is something to be written down.
     pub(super) fn has_work(&self) -> bool {
-        let inner = self.inner.lock();
-        inner.has_notes() || inner.unstored().next().is_some()
+        self.inner.lock().has_work()
     }
 
     /// There is a file now.
@@ -673,8 +672,20 @@ impl Log {
 
     /// The journal cannot be written for now: the room goes on in memory. `true` when this is new.
     pub(super) fn fails(&self, why: &str) -> bool {
+        self.fails_while(|_| true, why)
+    }
+
+    /// The same, if there is something to be written down: who writes may just have come to an end.
+    pub(super) fn hangs(&self, why: &str) -> bool {
+        self.fails_while(Inner::has_work, why)
+    }
+
+    fn fails_while(&self, is_so: impl FnOnce(&Inner) -> bool, why: &str) -> bool {
         let new = {
             let mut inner = self.inner.lock();
+            if !is_so(&inner) {
+                return false;
+            }
             inner.mode = Mode::Failing;
             // What a room leaves behind is counted by its keeper.
             if inner.share.is_none() && inner.notes.ended.is_none() {
@@ -808,6 +819,10 @@ impl Inner {
     /// Whether something was noted that does not stand in the file yet.
     fn has_notes(&self) -> bool {
         self.notes.number != self.notes_taken
+    }
+
+    fn has_work(&self) -> bool {
+        self.has_notes() || self.unstored().next().is_some()
     }
 
     /// Shows members what they may see. Whether that is more than before.

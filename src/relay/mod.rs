@@ -25,7 +25,8 @@
 //! - `slow.rs`: members who are too far behind for too long. `feel.rs`: peers that are gone without a word.
 //!   `pace.rs`: how often something may happen. `pending.rs`: how much may wait to be read;
 //!   `arriving.rs`: how much may be on its way in.
-//!   `account.rs`: how much anybody may add to rooms; `full.rs`: why nothing more.
+//!   `account.rs`: how much anybody may add to rooms; `full.rs`: why nothing more. `words.rs`: what the system says,
+//!   for people.
 //!
 //! Lock order: hub or pen, then outbox or door, then log, bulletin or line. The hot path, a room command, takes
 //! only the log's, the pen's if that is free, and then the outboxes of those who rest.
@@ -70,6 +71,7 @@ mod shelf;
 mod slow;
 mod state;
 mod unstored;
+mod words;
 
 pub use attempts::{Attempt, Failed};
 pub use controls::Person;
@@ -82,6 +84,7 @@ pub use limits::Limits;
 pub use recent::Recent;
 pub use serve::{Bound, Relay, RelayError, bind};
 pub use shelf::{Keeping, recent_rooms};
+pub use words::plain;
 
 /// One connection, for as long as the relay runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,7 +15,8 @@ use super::cold::ColdFile;
 use super::guests::Origin;
 use super::lanes::Carrier;
 use super::log::{Fate, Log, Scribe, Work};
-use super::shelf::Shelf;
+use super::shelf::{Shelf, sync_names};
+use super::words::plain;
 use crate::archive::journal::{JournalWriter, Note, Sender};
 use crate::archive::{ArchiveError, Heading, unix_millis};
 
@@ -24,6 +25,9 @@ const AT_ONCE_BYTES: usize = 16 << 10;
 
 /// To write a file of more than this anew takes long enough to be told.
 const TOLD_BYTES: u64 = 16 << 20;
+
+/// Why a room is not written down as long as a write does not return.
+const HANGS: &str = "the disk does not answer";
 
 /// A room's pen.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub(super) struct Pen {
     tell: Arc<Notify>,
     /// Something was written since the file was last brought to the disk.
     unsynced: AtomicBool,
+    /// The file is new, and its name was not brought to the disk yet.
+    unnamed: AtomicBool,
     /// Bytes of commands that were written.
     written: AtomicU64,
 }
@@ -124,6 +130,7 @@ impl Pen {
             shelf,
             tell,
             unsynced: AtomicBool::new(false),
+            unnamed: AtomicBool::new(false),
             written: AtomicU64::new(0),
         }
     }
@@ -190,9 +197,12 @@ impl Pen {
     /// Writes work down, shows it to the members, and sees to it that people hear how it went.
     fn write(&self, open: &mut Option<Open>, log: &Log, work: &Work) -> Result<ToSync, Unwritten> {
         let (started, in_sync) = (Instant::now(), self.shelf.disk.is_syncing());
-        let written = self.try_write(open, log, work);
         // Much takes its time on any disk.
-        if work.bytes() <= AT_ONCE_BYTES {
+        let small = work.bytes() <= AT_ONCE_BYTES;
+        let writing = self.shelf.disk.begins(small, started);
+        let written = self.try_write(open, log, work);
+        drop(writing);
+        if small {
             let now = Instant::now();
             let took = now.duration_since(started);
             self.shelf.disk.took(took, in_sync, now);
@@ -217,12 +227,23 @@ impl Pen {
             ArchiveError::Write(error) | ArchiveError::Open(error) => error.to_string(),
             error => error.to_string(),
         };
-        if log.fails(&error) {
-            let room = &self.heading.room;
-            tracing::error!(parent: None, room, "the room is not written down: {error}");
-            self.tell.notify_one();
+        if log.fails(&plain(&error)) {
+            self.tell_of_trouble(&error);
         }
         Unwritten { ended }
+    }
+
+    /// Sees to it that people hear that a write does not come to its end, and that members go on.
+    pub(super) fn hangs(&self, log: &Log) {
+        if log.hangs(HANGS) {
+            self.tell_of_trouble(HANGS);
+        }
+    }
+
+    fn tell_of_trouble(&self, why: &str) {
+        let room = &self.heading.room;
+        tracing::error!(parent: None, room, "the room is not written down: {why}");
+        self.tell.notify_one();
     }
 
     fn tell_of_recovery(&self, log: &Log) {
@@ -282,7 +303,12 @@ impl Pen {
             Some(open) => open,
             None => {
                 let new = self.shelf.create(&self.heading)?;
-                let cold = File::open(&new.path).map_err(ArchiveError::Open)?;
+                let cold = File::open(&new.path).map_err(|error| {
+                    // Else each time that this is tried again leaves one.
+                    self.shelf.remove(&new.path);
+                    ArchiveError::Open(error)
+                })?;
+                self.unnamed.store(true, Ordering::Relaxed);
                 let cold = ColdFile::new(cold, new.writer.salt());
                 log.has_file(Arc::new(cold), new.writer.written_bytes());
                 open.insert(new)
@@ -376,7 +402,12 @@ impl ToDisk {
             Ok(()) if log.file().is_some_and(|file| !file.is_at(&path)) => {
                 (Doubt::Gone, "the file is not there any more".to_owned())
             }
-            Ok(()) => return,
+            Ok(()) => {
+                if pen.unnamed.swap(false, Ordering::Relaxed) {
+                    sync_names(&path);
+                }
+                return;
+            }
         };
         // None where the room has ended meanwhile, and its file was put away.
         if let Some(open) = &mut *pen.open.lock() {
@@ -391,10 +422,24 @@ impl ToDisk {
     }
 }
 
+#[cfg(test)]
+impl Pen {
+    /// As if somebody wrote until this is dropped.
+    pub(super) fn hold(&self) -> impl Drop {
+        self.open.lock()
+    }
+}
+
 /// Gathers work; gives where its blocks start in the file.
 fn gather(writer: &mut JournalWriter, work: &Work) -> Result<Vec<u64>, ArchiveError> {
     if let Some(before) = work.notes.cleared {
         writer.add(Note::Cleared(before.0))?;
+    }
+    // That the room is whole comes last. All else, and that it is not whole any more, is to be known before what
+    // comes then.
+    let is_whole = work.notes.whole_at.is_some();
+    if !is_whole {
+        add_attributes(writer, work)?;
     }
     let mut places = Vec::with_capacity(work.blocks.len());
     for block in &work.blocks {
@@ -410,21 +455,31 @@ fn gather(writer: &mut JournalWriter, work: &Work) -> Result<Vec<u64>, ArchiveEr
             run: &block.run,
         })?);
     }
-    // Last: they may say that the room is whole.
-    if !work.notes.attributes.is_empty() {
-        writer.add(Note::Attributes {
-            attributes: &work.notes.attributes.to_string(),
-            at_millis: unix_millis(SystemTime::now()),
-        })?;
+    if is_whole {
+        add_attributes(writer, work)?;
     }
     Ok(places)
+}
+
+fn add_attributes(writer: &mut JournalWriter, work: &Work) -> Result<(), ArchiveError> {
+    if work.notes.attributes.is_empty() {
+        return Ok(());
+    }
+    let attributes = &work.notes.attributes.to_string();
+    let at_millis = unix_millis(SystemTime::now());
+    writer
+        .add(Note::Attributes {
+            attributes,
+            at_millis,
+        })
+        .map(drop)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::archive::journal::{Step, scan};
-    use crate::protocol::{Frame, Kind, Run};
+    use crate::protocol::{Attributes, Frame, Kind, Run, attribute};
     use crate::relay::PeerId;
     use crate::relay::account::Account;
     use crate::relay::card::Card;
@@ -561,6 +616,69 @@ mod tests {
         assert!(matches!(pen.write_at_once(log), AtOnce::Written(_)));
         assert_eq!(scene.positions(), Some(2));
         assert_eq!(log.trouble(), None);
+    }
+
+    #[test]
+    fn a_file_of_which_too_little_is_left_stays_in_trouble() {
+        let scene = Scene::begun();
+        let Scene { log, pen, .. } = &scene;
+        let good = std::fs::read(scene.path()).unwrap();
+        let mut bad = good.clone();
+        *bad.last_mut().unwrap() ^= 1;
+        std::fs::write(scene.path(), &bad).unwrap();
+        pen.open.lock().as_mut().unwrap().doubt = Some(Doubt::NotOnDisk);
+        scene.edit(EDIT_BYTES);
+        assert_eq!(pen.write_on(log), Err(Unwritten { ended: false }));
+        assert!(log.trouble().unwrap().contains("damaged"));
+        assert_eq!(std::fs::read(scene.path()).unwrap(), bad);
+        assert!(!Shelf::renewing(&scene.path()).exists());
+        std::fs::write(scene.path(), &good).unwrap();
+        assert_eq!(pen.write_on(log), Ok(Goes::On));
+        assert_eq!((log.trouble(), scene.positions()), (None, Some(2)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_disk_that_does_not_take_a_file_is_asked_and_believed() {
+        let scene = Scene::begun();
+        let Scene { log, pen, .. } = &scene;
+        let mut to_disk = pen.to_sync(log).unwrap();
+        to_disk.file = crate::relay::disk::tests::no_file();
+        to_disk.bring();
+        let doubt = pen.open.lock().as_ref().unwrap().doubt;
+        assert_eq!(doubt, Some(Doubt::NotOnDisk));
+    }
+
+    #[test]
+    fn that_a_room_is_not_whole_is_written_before_what_comes_then() {
+        let scene = Scene::begun();
+        let Scene { log, pen, .. } = &scene;
+        for joinable in [false, true] {
+            let joinable = Attributes::default().with_flag(attribute::JOINABLE, joinable);
+            log.note_attributes(&joinable);
+            scene.edit(EDIT_BYTES);
+            assert_eq!(pen.write_on(log), Ok(Goes::On));
+        }
+        let mut order = Vec::new();
+        let step = |step: Step<'_>| match step {
+            Step::Commands { positions, .. } => order.push(format!("{positions:?}")),
+            Step::Attributes(changed) => order.push(changed.to_string()),
+            Step::Cleared(_) => {}
+        };
+        scan(File::open(scene.path()).unwrap(), step, |_| true).unwrap();
+        let [no, yes] = [false, true].map(|whole| format!(r#"{{"joinable": {whole}}}"#));
+        assert_eq!(order, ["0..1", &no, "1..2", "2..3", &yes]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn members_are_told_in_words() {
+        let scene = Scene::new();
+        let full = io::Error::from_raw_os_error(28);
+        let full = ArchiveError::Write(full);
+        scene.pen.fails(&scene.log, &full, false);
+        let told = scene.log.trouble().unwrap();
+        assert!(!told.is_empty() && !told.contains("28"), "{told}");
     }
 
     // Elsewhere files that are open cannot be taken away so easily.

@@ -12,6 +12,12 @@ use crate::archive::journal::peek;
 /// What a room's file is called at the end.
 pub(super) const EXTENSION: &str = "mixdesk";
 
+/// A clock that has gone on by no more than this since the folder was last looked after is believed at once.
+const BELIEVED_FOR: Duration = Duration::from_secs(2 * 86_400);
+/// When 2025 began, in Unix time. There was no such file before, so what says that it ended then was put there
+/// by a clock that had not been set.
+const FIRST_FILES: Duration = Duration::from_secs(1_735_689_600);
+
 /// A room that ended and can be brought back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recent {
@@ -80,6 +86,29 @@ impl Aged {
     }
 }
 
+/// What the computer's clock says, and what it said when the folder was last looked after.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    pub(super) now: SystemTime,
+    pub(super) seen: SystemTime,
+}
+
+impl Clock {
+    /// Whether anything may go by it. A clock may be years off until it is set, and what goes is gone for good:
+    /// so one that was set, or that nobody looked at for long, is first to be seen again.
+    fn is_believed(self) -> bool {
+        let since = self.now.duration_since(self.seen);
+        since.is_ok_and(|since| since <= BELIEVED_FOR)
+    }
+
+    /// Whether something that ended then did so longer ago than this, for certain.
+    fn is_past(self, ended: SystemTime, age: Duration) -> bool {
+        self.is_believed()
+            && ended >= SystemTime::UNIX_EPOCH + FIRST_FILES
+            && self.now.duration_since(ended).is_ok_and(|ago| ago > age)
+    }
+}
+
 /// How many of them may stay, and how long.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stay {
@@ -97,12 +126,10 @@ impl Stay {
         self,
         mut files: Vec<Aged>,
         makers: &HashMap<String, Origin>,
-        now: SystemTime,
+        clock: Clock,
     ) -> Vec<Aged> {
         files.sort_by(|a, b| (b.ended, &b.id).cmp(&(a.ended, &a.id)));
-        // A clock that was set back makes nothing older.
-        let is_old =
-            |file: &mut Aged| now.duration_since(file.ended).unwrap_or_default() > self.age;
+        let is_old = |file: &mut Aged| clock.is_past(file.ended, self.age);
         let mut gone: Vec<_> = files.extract_if(.., is_old).collect();
         while files.len() > 1 {
             let bytes: u64 = files.iter().map(|file| file.bytes).sum();
@@ -141,12 +168,16 @@ mod tests {
         age: Duration::from_secs(60),
     };
 
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + FIRST_FILES + Duration::from_secs(seconds)
+    }
+
     /// Named by their place, oldest first, a second apart, as large as this.
     fn files(bytes: &[u64]) -> Vec<Aged> {
         let file = |(number, bytes): (usize, &u64)| Aged {
             id: number.to_string(),
             bytes: *bytes,
-            ended: SystemTime::UNIX_EPOCH + Duration::from_secs(number as u64),
+            ended: at(number as u64),
         };
         bytes.iter().enumerate().map(file).collect()
     }
@@ -154,8 +185,8 @@ mod tests {
     fn gone(bytes: &[u64], of_guest: &[usize], seconds: u64) -> Vec<String> {
         let guest = Origin::from(std::net::IpAddr::from([192, 0, 2, 1]));
         let makers = of_guest.iter().map(|number| (number.to_string(), guest));
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        let over = STAY.over(files(bytes), &makers.collect(), now);
+        let (now, seen) = (at(seconds), at(seconds));
+        let over = STAY.over(files(bytes), &makers.collect(), Clock { now, seen });
         let mut ids: Vec<_> = over.into_iter().map(|file| file.id).collect();
         ids.sort();
         ids
@@ -169,6 +200,28 @@ mod tests {
         assert_eq!(gone(&[1, 1, 1000], &[], 5), ["0", "1"], "the latest stays");
         assert_eq!(gone(&[1, 1, 1], &[], 61), ["0"], "too old");
         assert_eq!(gone(&[1, 1], &[], 1000), ["0", "1"]);
+    }
+
+    #[test]
+    fn by_a_clock_that_was_set_nothing_goes() {
+        let (day, years) = (Duration::from_secs(86_400), Duration::from_secs(1 << 30));
+        let gone = |ended: SystemTime, seen: SystemTime, now: SystemTime| {
+            let file = Aged {
+                ended,
+                ..files(&[1])[0].clone()
+            };
+            let over = STAY.over(vec![file], &HashMap::new(), Clock { now, seen });
+            !over.is_empty()
+        };
+        let now = at(0) + years;
+        assert!(gone(now - day, now, now), "that is what it was");
+        assert!(gone(now - day, now - day, now), "and a day later");
+        assert!(!gone(now - day, now - years, now), "set forward");
+        assert!(!gone(now - day, now + day, now), "set back");
+        assert!(!gone(now + day, now, now), "it ended before that");
+        let unset = SystemTime::UNIX_EPOCH + day;
+        assert!(!gone(unset, now, now), "it ended before the clock was set");
+        assert!(!gone(unset, unset, unset + day));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Bringing a room back from its file. Blocks.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::room::vacant;
 use super::shelf::Shelf;
 use crate::archive::journal::{JournalWriter, Scan, Step, scan};
 use crate::archive::{ArchiveError, Heading, History};
-use crate::protocol::{Attributes, attribute};
+use crate::protocol::{Attributes, EMPTY_COMMANDS, attribute};
 
 /// A room as its file has it.
 #[derive(Debug)]
@@ -29,25 +29,51 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Makes it a room that waits for its people. `false` where its content was still on its way: nobody
-    /// had received it. A room that was made without a scene can wait for another one.
-    pub(super) fn make_joinable(&mut self) -> bool {
-        let whole = self.attributes.flag(attribute::JOINABLE) == Some(true);
-        if !whole && self.repaired && self.restored.history.commands() > 0 {
-            // What says that it was whole may be what was damaged.
-            let joinable = Attributes::default().with_flag(attribute::JOINABLE, true);
-            self.attributes.update(joinable);
-        } else if !whole {
-            if self.attributes.raw(attribute::AWAITS_SCENE).is_none() {
-                return false;
-            }
-            self.attributes.update(vacant(&self.heading.room));
-            self.vacated = true;
+    /// What the file holds, as far as it says.
+    pub(super) fn content(&self) -> Content {
+        let commands = self.restored.history.commands();
+        // What says that it was whole may be what was damaged.
+        let is_whole = self.attributes.flag(attribute::JOINABLE) == Some(true)
+            || self.repaired && commands > 0;
+        let awaits = self.attributes.raw(attribute::AWAITS_SCENE).is_some();
+        match (is_whole, awaits) {
+            (true, _) => Content::Whole,
+            (false, true) if commands <= EMPTY_COMMANDS => Content::Vacant,
+            (false, true) => Content::Filling,
+            (false, false) if commands == 0 => Content::Nothing,
+            (false, false) => Content::Part,
         }
-        let kept = Attributes::default().with_flag(attribute::KEEP_OPEN, true);
-        self.attributes.update(kept);
-        true
     }
+
+    /// Makes it a room that waits for its people, with what there is of it.
+    pub(super) fn make_joinable(&mut self) {
+        let joinable = Attributes::default()
+            .with_flag(attribute::JOINABLE, true)
+            .with_flag(attribute::KEEP_OPEN, true);
+        self.attributes.update(joinable);
+    }
+
+    /// Makes it a room that waits for a scene.
+    pub(super) fn vacate(&mut self) {
+        self.attributes.update(vacant(&self.heading.room));
+        self.vacated = true;
+        self.make_joinable();
+    }
+}
+
+/// What there is of a room in its file. That it is whole is not written where the disk was full by then, and
+/// people may have worked in it all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Whole,
+    /// It was made without a scene, and nobody has brought one.
+    Vacant,
+    /// It was made without a scene, and this is a part of the one that somebody brought, or all of it.
+    Filling,
+    /// Perhaps all of it, perhaps only a part.
+    Part,
+    /// Its maker had not sent anything yet.
+    Nothing,
 }
 
 /// What a file says, read once from start to end.
@@ -190,15 +216,13 @@ fn look(path: &Path, progress: &mut impl FnMut(u64) -> bool) -> Result<Picture, 
 
 /// Writes the good parts of a file anew, puts the file aside, and the new one in its place.
 fn repair(shelf: &Shelf, path: &Path, scan: &Scan) -> io::Result<std::path::PathBuf> {
-    let repairing = Shelf::repairing(path);
+    let renewing = Shelf::renewing(path);
     let mut from = File::open(path)?;
-    let mut to = File::create(&repairing)?;
+    let mut to = File::create(&renewing)?;
     for good in scan.good_parts() {
         from.seek(SeekFrom::Start(good.start))?;
         io::copy(&mut from.by_ref().take(good.end - good.start), &mut to)?;
     }
     to.sync_all()?;
-    let aside = shelf.set_aside(path)?;
-    fs::rename(repairing, path)?;
-    Ok(aside)
+    shelf.replace(&renewing, path)
 }

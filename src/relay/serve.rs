@@ -111,6 +111,7 @@ impl Bound {
             }
         };
         let relay = self.run(hub, revived, lanes);
+        tokio::spawn(library.clone().look_after_recent(relay.shutdown.clone()));
         if !library.shelf.is_held() {
             tokio::spawn(library.await_folder(relay.shutdown.clone()));
         }

@@ -6,6 +6,7 @@
 //! whose turn it is later takes over what a program left there that is gone.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,21 +21,24 @@ use super::cold::{ColdFile, is_at};
 use super::disk::Disk;
 use super::guests::Origin;
 use super::pen::Open;
-use super::recent::{self, Aged, EXTENSION, Recent, Stay, rooms};
-use crate::archive::journal::JournalWriter;
+use super::recent::{self, Aged, Clock, EXTENSION, Recent, Stay, rooms};
+use crate::archive::journal::{JournalWriter, scan};
 use crate::archive::{ArchiveError, Heading, unix_millis};
 
 const RECENT: &str = "recent";
 const DAMAGED: &str = "damaged";
-/// A file that is being written anew, because the old one is damaged.
+/// A file that is written anew, all of it as soon as there is no other in its place.
 const REPAIRING: &str = "repairing";
+/// A file that is being written anew, perhaps only a part of it.
+const RENEWING: &str = "renewing";
 const LOCK: &str = "lock";
 /// How many rooms that ended at most, however small.
 const RECENT_ROOMS: usize = 1000;
 /// How many programs of one user can host at the same time and keep their rooms.
 const FOLDERS: u32 = 9;
-/// As much of a room's name as goes into the name of its file, in characters.
-const NAME_CHARS: usize = 60;
+/// As much of a room's name as goes into the name of its file, in bytes: with what comes before and behind it no more
+/// than every system's names may have, which is 143 bytes where files are encrypted one by one, else 255.
+const NAME_BYTES: usize = 100;
 
 /// Where rooms are kept, and for how long after their end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +93,17 @@ impl Held {
             *ours = lock(&self.folder)?.ok_or_else(taken)?;
         }
         Ok(())
+    }
+
+    /// When this was last looked after: the lock says so.
+    fn seen(&self) -> io::Result<SystemTime> {
+        self.lock.lock().metadata()?.modified()
+    }
+
+    fn is_seen(&self, now: SystemTime) {
+        if let Err(error) = self.lock.lock().set_modified(now) {
+            tracing::debug!("the time was not kept: {error}");
+        }
     }
 }
 
@@ -203,7 +218,21 @@ impl Shelf {
         Err(ArchiveError::Incomplete)
     }
 
-    /// The files of rooms that were alive when the last program ended, oldest first.
+    /// Puts aside what was being written anew when the last program ended, where none of those that are
+    /// [alive](Self::living) is that room's; gives where it is then.
+    pub(super) fn put_unfinished_aside(&self) -> io::Result<Vec<PathBuf>> {
+        let mut aside = Vec::new();
+        for path in with_extension(self.folder(), RENEWING)? {
+            if path.with_extension(EXTENSION).exists() {
+                fs::remove_file(&path)?;
+            } else {
+                aside.push(self.set_aside(&path)?);
+            }
+        }
+        Ok(aside)
+    }
+
+    /// The files of rooms that were alive when the last program ended, by name.
     pub(super) fn living(&self) -> io::Result<Vec<PathBuf>> {
         let folder = self.take()?;
         finish_repairs(folder)?;
@@ -232,6 +261,23 @@ impl Shelf {
             let id = name.to_string_lossy().into_owned();
             self.makers.lock().insert(id, maker);
         }
+        self.make_place();
+        self.changed.send_replace(());
+        // Last, as it may take long.
+        sync_names(path);
+        sync_names(&to);
+    }
+
+    /// Looks after the recent rooms, which get older. What the clock says now is believed from then on. Blocks.
+    pub(super) fn look_after_recent(&self) {
+        if let Some(held) = self.held.get() {
+            self.make_place();
+            held.is_seen(SystemTime::now());
+        }
+    }
+
+    /// Removes recent rooms that are too old or too many.
+    fn make_place(&self) {
         self.overfull.store(true, Ordering::SeqCst);
         // Whoever looks just now looks again: so one thread does, however many rooms end at once.
         while self.overfull.load(Ordering::SeqCst) {
@@ -242,7 +288,27 @@ impl Shelf {
                 self.expire(SystemTime::now());
             }
         }
+    }
+
+    /// Puts a copy of a room that lives to the recent ones. Blocks.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub(super) fn keep_copy(&self, path: &Path) -> io::Result<()> {
+        let mut name = OsString::from("2-");
+        name.push(path.file_name().unwrap_or_default());
+        // Not that of the room itself, which comes there as well when it ends.
+        let to = vacant_place(&self.folder().join(RECENT), Path::new(&name));
+        let copied = fs::copy(path, &to).and_then(|_bytes| {
+            let copy = OpenOptions::new().append(true).open(&to)?;
+            copy.set_modified(SystemTime::now())?;
+            self.disk.sync(&copy)
+        });
+        copied.inspect_err(|_error| {
+            let _removed = fs::remove_file(&to);
+        })?;
         self.changed.send_replace(());
+        Ok(())
     }
 
     /// The rooms that ended, latest first. Blocks.
@@ -287,8 +353,10 @@ impl Shelf {
         }
     }
 
-    /// Removes recent rooms that are too old or too many.
     fn expire(&self, now: SystemTime) {
+        let seen = self.held.get().and_then(|held| held.seen().ok());
+        // What nobody knows was long ago.
+        let seen = seen.unwrap_or(SystemTime::UNIX_EPOCH);
         let stay = Stay {
             rooms: RECENT_ROOMS,
             bytes: self.keeping.recent_bytes,
@@ -296,7 +364,7 @@ impl Shelf {
         };
         let paths = rooms(&self.folder().join(RECENT)).unwrap_or_default();
         let files = paths.iter().filter_map(|path| Aged::of(path)).collect();
-        let over = stay.over(files, &self.makers.lock(), now);
+        let over = stay.over(files, &self.makers.lock(), Clock { now, seen });
         for Aged { id, .. } in over {
             match self.forget(&id) {
                 Ok(()) => tracing::info!(file = id, "a recent room was removed"),
@@ -315,18 +383,7 @@ impl Shelf {
     pub(super) fn set_aside(&self, path: &Path) -> io::Result<PathBuf> {
         let folder = self.folder().join(DAMAGED);
         fs::create_dir_all(&folder)?;
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let mut to = folder.join(&name);
-        for number in 2.. {
-            if !to.exists() {
-                break;
-            }
-            to = folder.join(format!("{number}-{name}"));
-        }
+        let to = vacant_place(&folder, path);
         fs::rename(path, &to)?;
         Ok(to)
     }
@@ -335,30 +392,82 @@ impl Shelf {
     /// any more, or the disk did not take all of it. Blocks.
     ///
     /// # Errors
-    /// When that cannot be written. What is at `path` is as it was then.
+    /// When that cannot be written, or what is left of the file is not what was written. What is at `path` is as
+    /// it was then.
     pub(super) fn renew(&self, path: &Path, from: &ColdFile, bytes: u64) -> io::Result<File> {
         self.mend()?;
-        let anew = Self::repairing(path);
-        let copied = File::create(&anew).and_then(|mut to| {
+        let renewing = Self::renewing(path);
+        let renewed = File::create(&renewing).and_then(|mut to| {
             from.copy_to(&mut to, bytes)?;
             self.disk.sync(&to)?;
+            check_whole(&renewing, bytes)?;
             if path.exists() && !from.is_at(path) {
-                self.set_aside(path)?;
+                self.replace(&renewing, path)?;
+            } else {
+                fs::rename(&renewing, path)?;
             }
-            fs::rename(&anew, path)?;
+            sync_names(path);
             Ok(to)
         });
-        copied.inspect_err(|_error| {
+        renewed.inspect_err(|_error| {
             // Where that fails as well, the next start does it.
-            let _removed = fs::remove_file(&anew);
+            let _removed = fs::remove_file(&renewing);
         })
     }
 
-    /// Where the good parts of a damaged file go.
-    pub(super) fn repairing(path: &Path) -> PathBuf {
-        path.with_extension(REPAIRING)
+    /// Puts a whole file in the place of another one, which is put aside; gives where that is then. What is cut
+    /// short in between the next start finishes.
+    pub(super) fn replace(&self, whole: &Path, path: &Path) -> io::Result<PathBuf> {
+        let repairing = path.with_extension(REPAIRING);
+        fs::rename(whole, &repairing)?;
+        let aside = self.set_aside(path)?;
+        fs::rename(&repairing, path)?;
+        sync_names(path);
+        sync_names(&aside);
+        Ok(aside)
+    }
+
+    /// Where a file is written anew until it is whole.
+    pub(super) fn renewing(path: &Path) -> PathBuf {
+        path.with_extension(RENEWING)
     }
 }
+
+/// A name in a folder that nothing there has: that of `path`, or one like it.
+fn vacant_place(folder: &Path, path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut to = folder.join(&*name);
+    for number in 2.. {
+        if !to.exists() {
+            break;
+        }
+        to = folder.join(format!("{number}-{name}"));
+    }
+    to
+}
+
+/// Whether a file is a journal of so many bytes, all of them good.
+fn check_whole(path: &Path, bytes: u64) -> io::Result<()> {
+    let found = scan(File::open(path)?, |_| {}, |_| true).map_err(io::Error::other)?;
+    if found.damaged.is_empty() && found.torn_bytes == 0 && found.good_bytes == bytes {
+        return Ok(());
+    }
+    Err(io::Error::other("what was written before is damaged"))
+}
+
+/// Brings to the disk that a file of this name is in its folder, or is not any more. Blocks.
+#[cfg(unix)]
+pub(super) fn sync_names(path: &Path) {
+    let Some(folder) = path.parent() else { return };
+    // Not every system can, and the files themselves are there.
+    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+        tracing::debug!("the names in a folder may not be on the disk yet: {error}");
+    }
+}
+
+/// Elsewhere the system does so by itself.
+#[cfg(not(unix))]
+pub(super) fn sync_names(_path: &Path) {}
 
 /// Makes the folder this program's; `None` where it is another's.
 fn lock(folder: &Path) -> io::Result<Option<File>> {
@@ -398,17 +507,30 @@ fn take_over(left: &Path, to: &Path) -> io::Result<()> {
             tracing::info!(file = %target.display(), "taken over from a program that is gone");
         }
     }
+    for path in with_extension(left, RENEWING)? {
+        let target = to.join(path.file_name().unwrap_or_default());
+        if !target.exists() {
+            fs::rename(&path, &target)?;
+        }
+    }
     Ok(())
+}
+
+fn with_extension(folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == extension) {
+            paths.push(path);
+        }
+    }
+    Ok(paths)
 }
 
 /// A repair writes the good parts anew, sets the old file aside, and renames the new one. Ended in
 /// between, that is finished; ended before, it is done again.
 fn finish_repairs(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_none_or(|end| end != REPAIRING) {
-            continue;
-        }
+    for path in with_extension(folder, REPAIRING)? {
         let target = path.with_extension(EXTENSION);
         if target.exists() {
             fs::remove_file(&path)?;
@@ -439,17 +561,14 @@ pub fn recent_rooms(folder: &Path) -> Vec<Recent> {
 
 /// What a room's file is called: its name as far as every system allows it, and when it was made.
 fn file_name(room: &str, now: SystemTime) -> String {
-    let name: String = room
-        .chars()
-        .map(|c| {
-            if c.is_alphanumeric() || " -_().".contains(c) {
-                c
-            } else {
-                '_'
-            }
-        })
-        .take(NAME_CHARS)
-        .collect();
+    let allowed = |c: char| c.is_alphanumeric() || " -_().".contains(c);
+    let mut name = String::new();
+    for c in room.chars().map(|c| if allowed(c) { c } else { '_' }) {
+        if name.len() + c.len_utf8() > NAME_BYTES {
+            break;
+        }
+        name.push(c);
+    }
     let name = name.trim_matches([' ', '.']);
     format!("{name}-{}", unix_millis(now))
 }
@@ -592,6 +711,48 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_longest_name_leaves_place_for_what_else_a_file_is_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = shelf(folder.path());
+        for room in ["\u{1d400}".repeat(63), "é".repeat(127), "x".repeat(255)] {
+            let longest = room.repeat(10);
+            assert!(file_name(&longest, SystemTime::now()).len() <= NAME_BYTES + 21);
+            let mut paths = Vec::new();
+            for _ in 0..2 {
+                paths.push(shelf.create(&heading(&room)).unwrap().path);
+            }
+            for path in paths {
+                let bytes = path.metadata().unwrap().len();
+                let file = ColdFile::new(File::open(&path).unwrap(), 0);
+                shelf.renew(&path, &file, bytes).unwrap();
+                fs::copy(&path, Shelf::renewing(&path)).unwrap();
+                shelf.replace(&Shelf::renewing(&path), &path).unwrap();
+                shelf.keep_copy(&path).unwrap();
+                shelf.retire(&path, None);
+            }
+        }
+    }
+
+    #[test]
+    fn rooms_get_too_old_while_nothing_else_happens() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = shelf(folder.path());
+        ended(&shelf, "old", 90_000);
+        // The clock is set, then seen twice.
+        let day = Duration::from_secs(86_400);
+        shelf
+            .held
+            .get()
+            .unwrap()
+            .is_seen(SystemTime::now() - 3 * day);
+        shelf.look_after_recent();
+        assert_eq!(names(&shelf.recent()), ["old"]);
+        let bell = shelf.bell();
+        shelf.look_after_recent();
+        assert!(shelf.recent().is_empty() && bell.has_changed().unwrap());
+    }
+
+    #[test]
     fn recent_rooms_go_by_age_and_by_size_the_oldest_first() {
         let folder = tempfile::tempdir().unwrap();
         let mut shelf = shelf(folder.path());
@@ -627,5 +788,28 @@ pub(super) mod tests {
         assert!(!file("b.repairing").exists());
         let aside = shelf.set_aside(&file("b.mixdesk")).unwrap();
         assert_eq!(fs::read(aside).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_never_taken_for_the_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let [gone, next] = [(); 2].map(|()| shelf(folder.path()));
+        fs::write(next.folder().join("c.renewing"), "part").unwrap();
+        drop((gone, next));
+        let shelf = shelf(folder.path());
+        let file = |name: &str| shelf.folder().join(name);
+        fs::write(file("a.renewing"), "part").unwrap();
+        fs::write(file("b.renewing"), "part").unwrap();
+        fs::write(file("b.mixdesk"), "old").unwrap();
+        assert_eq!(shelf.living().unwrap(), [file("b.mixdesk")]);
+        let mut aside = shelf.put_unfinished_aside().unwrap();
+        aside.sort();
+        assert_eq!(
+            aside,
+            [file("damaged/a.renewing"), file("damaged/c.renewing")]
+        );
+        assert_eq!(shelf.living().unwrap(), [file("b.mixdesk")]);
+        assert_eq!(fs::read(file("b.mixdesk")).unwrap(), b"old");
+        assert!(!file("b.renewing").exists());
     }
 }

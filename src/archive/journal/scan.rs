@@ -15,8 +15,13 @@ use crate::protocol::{Attributes, HEADER_BYTES as FRAME_HEADER_BYTES, Header};
 const READ_BYTES: usize = 256 << 10;
 /// Bytes read at once for the heading alone.
 const PEEK_BYTES: usize = 4 << 10;
-/// Bytes looked through at once for the next good record after damage.
-const SEARCH_BYTES: usize = 1 << 20;
+/// Bytes looked through at once for the next good record after damage: so many first, then twice as many, …
+const SEARCH_BYTES: usize = 4 << 10;
+/// … up to this.
+const LARGEST_SEARCH_BYTES: usize = 1 << 20;
+/// How many times a file's size may be read in vain while looking for good records. Damage takes one or two; a
+/// file made so that each of its records claims the rest of it would take forever.
+const IN_VAIN_TIMES: u64 = 16;
 /// The room's record stands at the start of a file. Damage that has put something before it has put no
 /// more than this there.
 const BEFORE_HEADING_BYTES: u64 = 1 << 20;
@@ -83,7 +88,7 @@ pub fn scan(
 ) -> Result<Scan, ArchiveError> {
     let mut reader = Reader::open(from, READ_BYTES)?;
     let before = reader.at;
-    let (heading, start) = reader.heading()?;
+    let (heading, start) = reader.heading(&mut progress)?;
     let (salt, total) = (reader.salt, reader.total);
     let mut scan = Scan {
         heading,
@@ -98,13 +103,7 @@ pub fn scan(
     };
     loop {
         let at = reader.at;
-        if !progress(at) {
-            let stopped = std::io::ErrorKind::Interrupted.into();
-            return Err(ArchiveError::Read {
-                at,
-                source: stopped,
-            });
-        }
+        go_on(at, &mut progress)?;
         match reader.record()? {
             Found::End => break,
             Found::Record(total) => {
@@ -112,17 +111,15 @@ pub fn scan(
                 reader.at += total;
                 scan.good_bytes = reader.at;
             }
-            Found::CutOff => {
-                scan.only_cut_off = true;
-                match reader.search(at + 1..total)? {
+            found @ (Found::CutOff | Found::Damaged) => {
+                let next = reader.search(at + 1..total, &mut progress)?;
+                // What was not looked through may hold more.
+                scan.only_cut_off = matches!(found, Found::CutOff) && !reader.has_given_up();
+                match next {
                     Some(next) => scan.damaged.push(at..next),
                     None => break,
                 }
             }
-            Found::Damaged => match reader.search(at + 1..total)? {
-                Some(next) => scan.damaged.push(at..next),
-                None => break,
-            },
         }
         scan.only_cut_off = false;
     }
@@ -135,8 +132,20 @@ pub fn scan(
 /// # Errors
 /// When it is no journal, ends before the room does, or cannot be read.
 pub fn peek(from: impl Read + Seek) -> Result<Heading, ArchiveError> {
-    let (heading, _) = Reader::open(from, PEEK_BYTES)?.heading()?;
+    let (heading, _) = Reader::open(from, PEEK_BYTES)?.heading(&mut |_| true)?;
     Ok(heading)
+}
+
+/// Tells how far it is.
+///
+/// # Errors
+/// When it is to go no further.
+fn go_on(at: u64, progress: &mut impl FnMut(u64) -> bool) -> Result<(), ArchiveError> {
+    let stopped = || ArchiveError::Read {
+        at,
+        source: std::io::ErrorKind::Interrupted.into(),
+    };
+    progress(at).then_some(()).ok_or_else(stopped)
 }
 
 fn file_header(from: &mut impl Read, total: u64) -> Result<u32, ArchiveError> {
@@ -176,6 +185,8 @@ struct Reader<R> {
     salt: u32,
     total: u64,
     at: u64,
+    /// Bytes of records that a search read, and that were not good.
+    in_vain: u64,
     /// The head of the last record that was read.
     head: Vec<u8>,
     /// Its frames, and where in `paths` the leading string of each stands.
@@ -236,6 +247,7 @@ impl<R: Read + Seek> Reader<R> {
             salt,
             total,
             at: FILE_HEADER_BYTES as u64,
+            in_vain: 0,
             head: Vec::new(),
             frames: Vec::new(),
             paths: Vec::new(),
@@ -249,13 +261,15 @@ impl<R: Read + Seek> Reader<R> {
 
     /// Reads the room's record, and gives where it starts: not at once where damage has put something
     /// before it.
-    fn heading(&mut self) -> Result<(Heading, u64), ArchiveError> {
+    fn heading(
+        &mut self,
+        progress: &mut impl FnMut(u64) -> bool,
+    ) -> Result<(Heading, u64), ArchiveError> {
         let at = self.at;
         let damaged = |what| ArchiveError::Damaged { at, what };
         let mut found = self.record()?;
-        if !matches!(found, Found::Record(_))
-            && self.search(at + 1..at + BEFORE_HEADING_BYTES)?.is_some()
-        {
+        let among = at + 1..at + BEFORE_HEADING_BYTES;
+        if !matches!(found, Found::Record(_)) && self.search(among, progress)?.is_some() {
             found = self.record()?;
         }
         let start = self.at;
@@ -300,12 +314,15 @@ impl<R: Read + Seek> Reader<R> {
         self.read_record(left).map_err(failed)
     }
 
-    fn read_record(&mut self, left: u64) -> std::io::Result<Found> {
-        // Within the buffer most of the time, where this costs nothing.
+    /// Within the buffer most of the time, where this costs nothing.
+    fn go_to(&mut self, at: u64) -> std::io::Result<()> {
         let here = self.from.stream_position()?;
-        self.from.seek_relative(
-            i64::try_from(self.at).unwrap_or(i64::MAX) - i64::try_from(here).unwrap_or(0),
-        )?;
+        self.from
+            .seek_relative(i64::try_from(at).unwrap_or(i64::MAX) - i64::try_from(here).unwrap_or(0))
+    }
+
+    fn read_record(&mut self, left: u64) -> std::io::Result<Found> {
+        self.go_to(self.at)?;
         let mut prefix = Vec::with_capacity(HEADER_BYTES);
         self.from
             .by_ref()
@@ -382,36 +399,60 @@ impl<R: Read + Seek> Reader<R> {
         Ok(())
     }
 
-    /// Looks for the next good record that starts within `among`, and goes there.
-    fn search(&mut self, among: Range<u64>) -> Result<Option<u64>, ArchiveError> {
+    /// Looks for the next good record that starts within `among`, and goes there. `None` as well where too much
+    /// was read [in vain](IN_VAIN_TIMES).
+    fn search(
+        &mut self,
+        among: Range<u64>,
+        progress: &mut impl FnMut(u64) -> bool,
+    ) -> Result<Option<u64>, ArchiveError> {
         let mut window = Vec::new();
-        let mut from = among.start;
+        let (mut from, mut bytes) = (among.start, SEARCH_BYTES);
         while from < among.end && from + (HEADER_BYTES as u64) <= self.total {
+            go_on(from, progress)?;
             let failed = self.failed();
-            self.from.seek(SeekFrom::Start(from)).map_err(failed)?;
-            window.clear();
-            let failed = self.failed();
-            self.from
-                .by_ref()
-                .take(SEARCH_BYTES as u64)
-                .read_to_end(&mut window)
-                .map_err(failed)?;
+            self.read_window(from, bytes, &mut window).map_err(failed)?;
             for (at, header) in (from..among.end).zip(window.windows(HEADER_BYTES)) {
                 let header = header.first_chunk::<HEADER_BYTES>();
                 if header.is_none_or(|header| decode_record_header(self.salt, *header).is_none()) {
                     continue;
                 }
+                if self.has_given_up() {
+                    return Ok(None);
+                }
+                go_on(at, progress)?;
                 self.at = at;
                 if matches!(self.record()?, Found::Record(_)) {
                     return Ok(Some(at));
                 }
+                let failed = self.failed();
+                let end = self.from.stream_position().map_err(failed)?;
+                self.in_vain = self.in_vain.saturating_add(end.saturating_sub(at));
             }
             if window.len() < HEADER_BYTES {
                 break;
             }
             from += (window.len() - HEADER_BYTES + 1) as u64;
+            bytes = (2 * bytes).min(LARGEST_SEARCH_BYTES);
         }
         Ok(None)
+    }
+
+    fn read_window(
+        &mut self,
+        from: u64,
+        bytes: usize,
+        window: &mut Vec<u8>,
+    ) -> std::io::Result<()> {
+        self.go_to(from)?;
+        window.clear();
+        let read = self.from.by_ref().take(bytes as u64).read_to_end(window);
+        read.map(drop)
+    }
+
+    /// Whether so much was read in vain that nothing more is looked for.
+    fn has_given_up(&self) -> bool {
+        self.in_vain > self.total.saturating_mul(IN_VAIN_TIMES)
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::{Cursor, Read, Seek};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::*;
 use crate::archive::Maker;
-use crate::protocol::{Attributes, Frame};
+use crate::protocol::{Attributes, Frame, HEADER_BYTES as FRAME_HEADER_BYTES, Header};
 
 fn heading() -> Heading {
     Heading {
@@ -258,6 +258,90 @@ fn what_stands_before_the_rooms_record_is_passed_over() {
         let (_, mut frames) = JournalFrames::open(Cursor::new(&file)).unwrap();
         assert_eq!(frames.next().unwrap().unwrap().frame.wire(), first.wire());
     }
+}
+
+/// Counts what is read.
+struct Counted(Cursor<Vec<u8>>, u64);
+
+impl Read for Counted {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.0.read(to)?;
+        self.1 += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Counted {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+/// A file of records each of which claims the rest of it as its only frame.
+fn claiming(records: usize) -> Vec<u8> {
+    const APART: usize = 64;
+    let (mut file, _, salt) = written(&[]);
+    for number in 0..records {
+        let left = (records - number) * APART - HEADER_BYTES;
+        let head = |wire_bytes: usize| {
+            let mut bytes = Vec::new();
+            let wire_bytes = u32::try_from(wire_bytes).unwrap();
+            let head = Head::Commands(CommandsHead {
+                position: 0,
+                peer: 1,
+                sender_id: "",
+                sender_name: None,
+                arrived_millis: 0,
+                frames: vec![Mark {
+                    kind: 140,
+                    wire_bytes,
+                }],
+            });
+            encode_head(&head, &mut bytes).unwrap();
+            bytes
+        };
+        let wire_bytes = left - HEAD_LENGTH_BYTES - head(left).len();
+        let head = head(wire_bytes);
+        let header = Header {
+            size: (wire_bytes - FRAME_HEADER_BYTES) as u64,
+            id: 0,
+            kind: Kind(140),
+        };
+        let length = u32::try_from(left).unwrap();
+        let mut record = encode_record_header(salt, length, 0).to_vec();
+        record.extend_from_slice(&u32::try_from(head.len()).unwrap().to_le_bytes());
+        record.extend_from_slice(&head);
+        record.extend_from_slice(&header.encode());
+        record.resize(APART, 0);
+        file.extend_from_slice(&record);
+    }
+    file
+}
+
+#[test]
+fn records_that_claim_the_rest_of_a_file_are_not_all_read() {
+    let file = claiming(16 << 10);
+    let total = file.len() as u64;
+    let mut from = Counted(Cursor::new(file.clone()), 0);
+    let scan = scan(&mut from, |_| panic!("none of them is good"), |_| true).unwrap();
+    assert!(from.1 < 40 * total, "{} of {total} were read", from.1);
+    assert_eq!(scan.good_bytes + scan.torn_bytes, total);
+    assert!(!scan.only_cut_off, "that is kept as it was");
+}
+
+#[test]
+fn looking_for_good_records_can_be_stopped() {
+    let mut asked = 0;
+    let stopped = scan(
+        Cursor::new(claiming(16 << 10)),
+        |_| {},
+        |_| {
+            asked += 1;
+            asked < 5
+        },
+    );
+    assert!(matches!(stopped, Err(ArchiveError::Read { .. })));
+    assert_eq!(asked, 5);
 }
 
 #[test]

@@ -257,7 +257,7 @@ async fn a_new_room_of_an_old_name_is_a_new_room() {
 /// A room's name is anybody's choice, and a file's is not.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_name_comes_back_and_no_file_is_elsewhere() {
-    let long = "é".repeat(127);
+    let [long, longest] = ["é".repeat(127), "\u{1d400}".repeat(63)];
     let names = [
         "..",
         ".",
@@ -281,6 +281,7 @@ async fn every_name_comes_back_and_no_file_is_elsewhere() {
         "Cafe\u{301}",
         "场景 🎬",
         &long,
+        &longest,
         &"x".repeat(255),
     ];
     let home = TempDir::new().unwrap();
