@@ -14,7 +14,7 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(10);
 /// … again this much later …
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
 /// … and given up after this many questions, so a dead one that was quiet is noticed within 30 s.
-/// One that something was on its way to is noticed when the system gives up sending.
+/// One that something is on its way to is felt for within the same time, where the system tells: see `pulse.rs`.
 const KEEPALIVE_TIMES: u32 = 3;
 
 /// Where to listen.

@@ -34,6 +34,9 @@ pub enum Failed {
     /// So many are connected that there was no place.
     #[error("refused: the server was full, with {0} people")]
     Full(usize),
+    /// Somebody is connected who is called the same: its address and port.
+    #[error("refused: {0} is connected already")]
+    Twin(String),
     /// It is banned, for this reason.
     #[error("refused: banned{}", because(.0))]
     Banned(String),
@@ -78,6 +81,10 @@ impl Failed {
             Self::Full(people) => {
                 format!("This server is full: {people} people are connected. Try again later.")
             }
+            Self::Twin(client_id) => format!(
+                "The server closed the connection: {client_id}, which is your address, is connected already. Connect \
+                 again."
+            ),
             Self::Banned(reason) => verdict("banned", reason),
             Self::Denied => "The host did not let you in.".to_owned(),
             Self::Unanswered(_) => "The host did not answer. Try again later.".to_owned(),
@@ -212,6 +219,7 @@ mod tests {
         for why in [
             Failed::Silent(20),
             Failed::Full(4096),
+            Failed::Twin("192.0.2.1:50000".into()),
             Failed::Banned(String::new()),
             Failed::Banned("noise.".into()),
             Failed::Denied,

@@ -53,6 +53,10 @@ pub(super) struct Piece {
 }
 
 impl Piece {
+    fn is_empty(&self) -> bool {
+        self.gone.is_empty() && self.rest.is_empty()
+    }
+
     fn len(&self) -> usize {
         PIECE_BYTES + self.gone.len() + self.rest.len()
     }
@@ -77,17 +81,22 @@ impl Bulletin {
         }
     }
 
-    /// Appends a piece of news.
-    pub(super) fn post(&self, piece: Piece) {
-        let next = {
-            let mut inner = self.inner.lock();
+    /// Appends pieces of news, but for empty ones, and rings once for all of them.
+    pub(super) fn post(&self, pieces: impl IntoIterator<Item = Piece>) {
+        let mut inner = self.inner.lock();
+        let before = inner.next;
+        for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
             inner.bytes += piece.len();
             inner.pieces.push_back(piece);
             inner.next += 1;
             inner.forget();
-            self.newest.store(inner.next, Ordering::Release);
-            inner.next
-        };
+        }
+        let next = inner.next;
+        if next == before {
+            return;
+        }
+        self.newest.store(next, Ordering::Release);
+        drop(inner);
         self.head.send_replace(next);
     }
 
@@ -201,7 +210,7 @@ mod tests {
     fn everybody_reads_at_their_own_pace() {
         let bulletin = Bulletin::new();
         for text in ["a", "b", "c"] {
-            bulletin.post(changed(text));
+            bulletin.post([changed(text)]);
         }
         let since = |some: &[&str], cursor| News::Since(texts(some), cursor);
         assert_eq!(bulletin.read(1, u64::MAX), since(&["b", "c"], 3));
@@ -211,10 +220,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_posted_together_rings_once_and_nothing_does_not() {
+        let bulletin = Bulletin::new();
+        let mut bell = bulletin.bell();
+        bulletin.post([Piece::default(), Piece::default()]);
+        assert!(!bell.has_changed().unwrap() && !bulletin.has_news(0));
+        bulletin.post([changed("a"), Piece::default(), changed("b")]);
+        assert_eq!(*bell.borrow_and_update(), 2);
+        let all = News::Since(texts(&["a", "b"]), 2);
+        assert_eq!(bulletin.read(0, u64::MAX), all);
+    }
+
+    #[test]
     fn what_is_kept_is_bounded() {
         let bulletin = Bulletin::new();
         for _ in 0..20 {
-            bulletin.post(large(""));
+            bulletin.post([large("")]);
         }
         assert_eq!(bulletin.read(0, u64::MAX), News::Missed);
         assert_eq!(bulletin.gone(0, u64::MAX), Vec::<Bytes>::new());
@@ -226,7 +247,7 @@ mod tests {
     fn who_is_gone_is_remembered_for_longer() {
         let bulletin = Bulletin::new();
         for number in 0..20 {
-            bulletin.post(large(&number.to_string()));
+            bulletin.post([large(&number.to_string())]);
         }
         let gone: Vec<_> = (13..20).map(|number| number.to_string()).collect();
         let gone: Vec<_> = gone.iter().map(String::as_str).collect();
@@ -234,10 +255,10 @@ mod tests {
         assert_eq!(bulletin.gone(13, u64::MAX), texts(&gone));
         assert_eq!(bulletin.gone(13, 15), texts(&gone[..2]));
         for _ in 0..3 * GONE_BYTES / (KEPT_BYTES / 8) {
-            bulletin.post(Piece {
+            bulletin.post([Piece {
                 gone: vec![0; KEPT_BYTES / 8].into(),
                 rest: Bytes::new(),
-            });
+            }]);
         }
         assert!(bulletin.inner.lock().gone_bytes <= GONE_BYTES);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::attempts::{Attempt, verdict};
+use super::ending::Ending;
 use super::gate::{Gate, GuestError, Waiting};
 use super::guests::{Ban, Guests, Origin};
 use super::hub::Hub;
@@ -39,8 +40,8 @@ impl Relay {
     /// Removes somebody: it is told why, gets what is ready for it within a second, and is
     /// disconnected. The others see it go at once. `false` when nobody is called that.
     pub fn kick(&self, client_id: &str, reason: &str) -> bool {
-        let words = verdict("removed", &short(reason));
-        self.hub.end(|peer| peer.client_id == client_id, &words) > 0
+        let ending = Ending::Host(verdict("removed", &short(reason)));
+        self.hub.end(|peer| peer.client_id == client_id, &ending) > 0
     }
 
     /// Bans an address, for so long or for good, and removes all who are connected from there; returns
@@ -62,8 +63,10 @@ impl Relay {
             .decide(|gate, now| gate.ban(origin, time, &reason, now));
         ban.inspect(|()| tracing::info!(%origin, ?time, reason, "banned"))?;
         // After the ban: whoever is let in meanwhile is here by now, and all others see the ban.
-        let words = verdict("banned", &reason);
-        Ok(self.hub.end(|peer| Origin::from(peer.ip) == origin, &words))
+        let ending = Ending::Host(verdict("banned", &reason));
+        Ok(self
+            .hub
+            .end(|peer| Origin::from(peer.ip) == origin, &ending))
     }
 
     /// Takes a ban back. `false` when there was none.
@@ -147,13 +150,13 @@ impl Hub {
         state.peers.values().map(person).collect()
     }
 
-    /// Ends connections, with last words; returns how many.
-    pub(super) fn end(&self, which: impl Fn(&Peer) -> bool, words: &str) -> usize {
+    /// Ends connections; returns how many.
+    pub(super) fn end(&self, which: impl Fn(&Peer) -> bool, ending: &Ending) -> usize {
         let mut state = self.state.lock();
         let peers = state.peers.values_mut().filter(|peer| which(peer));
-        let ends = peers.filter_map(|peer| peer.end.take());
-        ends.filter_map(|end| end.send(words.to_owned()).ok())
-            .count()
+        peers
+            .map(|peer| usize::from(peer.end(ending.clone())))
+            .sum()
     }
 }
 

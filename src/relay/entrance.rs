@@ -256,7 +256,7 @@ async fn tell_and_close<R: AsyncRead + Unpin, W: AsyncWrite + Pulse + Unpin>(
     if let Some(words) = words
         && tell(writer, &words).await.is_ok()
     {
-        linger(reader, writer, || false).await;
+        linger(reader, writer, |_| false).await;
     }
 }
 

@@ -19,12 +19,13 @@ use super::attempts::Failed;
 use super::bulletin::{Bulletin, Piece};
 use super::card::Card;
 use super::door::Door;
+use super::ending::Ending;
 use super::guests::{Guests, Origin};
 use super::library::Library;
 use super::limits::{ERROR_TEXT_BYTES, LOG_LINES, Limits, ROOM_NAME_BYTES, SWEEP_EVERY};
 use super::log::Log;
 use super::outbox::{Member, Outbox, Reply};
-use super::pace::{Crowd, MessagePace, Pace, SharedPace};
+use super::pace::{Crowd, Lines, MessagePace, Pace, SharedPace};
 use super::pending::Pending;
 use super::restore::Found;
 use super::room::{Refusal, Room, awaits_scene, changes, made_with, shown};
@@ -39,6 +40,9 @@ pub(super) struct Hub {
     /// Never held across an await; the hot path does without it. Outboxes, logs and the bulletin
     /// are locked under it.
     pub(super) state: Mutex<State>,
+    /// Held while changes are told, and by those who make a list, so that no list has what is told behind it. Taken
+    /// before the state, and never held across an await.
+    telling: Mutex<()>,
     /// What everybody is told.
     pub(super) bulletin: Bulletin,
     /// Who may connect. Locked under the state.
@@ -65,8 +69,8 @@ pub(super) struct Admission {
     pub(super) outbox: Arc<Outbox>,
     /// From where on it is told news.
     pub(super) news_cursor: u64,
-    /// Resolves when the host ends the connection, with the last words.
-    pub(super) ended: oneshot::Receiver<String>,
+    /// Resolves when somebody else ends the connection.
+    pub(super) ended: oneshot::Receiver<Ending>,
     /// The log does not tell of it.
     pub(super) quiet: bool,
     /// How fast it may send messages.
@@ -80,6 +84,7 @@ impl Hub {
         }
         Self {
             state: Mutex::default(),
+            telling: Mutex::default(),
             bulletin: Bulletin::new(),
             door: Arc::new(Door::new(&limits, guests)),
             pending: Arc::default(),
@@ -99,7 +104,9 @@ impl Hub {
     /// Lets a peer in and announces it. `quiet`: the log does not tell of it.
     ///
     /// # Errors
-    /// When the relay is full, or the host has banned the address since it knocked.
+    /// When the relay is full, the host has banned the address since it knocked, or somebody has its id: one
+    /// address and port may connect twice where this computer has several addresses, or before it is noticed that
+    /// the first is gone. Whoever of the two went first would be told as the other's end.
     pub(super) fn connect(&self, address: SocketAddr, quiet: bool) -> Result<Admission, Failed> {
         let mut state = self.state.lock();
         // Under the lock: a ban is decided first, and then ends those who are here.
@@ -109,18 +116,21 @@ impl Hub {
         if state.peers.len() >= self.limits.connections {
             return Err(Failed::Full(state.peers.len()));
         }
+        let client_id = address.to_string();
+        if state.peers.values().any(|peer| peer.client_id == client_id) {
+            return Err(Failed::Twin(client_id));
+        }
         let id = PeerId(state.next_peer);
         state.next_peer += 1;
-        let client_id = address.to_string();
         let attributes = Attributes::default()
             .with_text(attribute::ID, &client_id)
             .with_text(attribute::IP, &address.ip().to_string())
             .with_count(attribute::PORT, address.port().into())
             .with_text_or_null(attribute::ROOM, None);
         let origin = Origin::from(address.ip());
-        let share = state.shares.entry(origin).or_default();
-        share.peers += 1;
         let now = Instant::now();
+        let share = state.share(origin, now);
+        share.peers += 1;
         let mut crowds = vec![(Crowd::All, self.messages.clone())];
         if !self.limits.spares(origin) {
             let a_second = self.limits.control_messages_a_second_per_address;
@@ -128,6 +138,7 @@ impl Hub {
                 .messages
                 .get_or_insert_with(|| SharedPace::new(a_second, now));
             crowds.push((Crowd::Address, of_address.clone()));
+            share.lines.get_or_insert_with(|| Lines::of_address(now));
         }
         let pace = MessagePace::new(self.limits.control_messages_a_second, crowds, now);
         let pending = Pending::new(
@@ -186,7 +197,7 @@ impl Hub {
         state.changed_clients.remove(&id);
         if let Some(peer) = state.peers.remove(&id) {
             state.clients_bytes -= peer.bytes;
-            state.forget_share(&peer);
+            state.forget_share(&peer, Instant::now());
             if peer.told || peer.listed {
                 state.gone_clients.push(peer.client_id);
             }
@@ -299,10 +310,7 @@ impl Hub {
                     ));
                 }
                 state.count_error(id)?;
-                self.bulletin.post(Piece {
-                    rest: RelayMessage::SendError(text).encode().into_wire(),
-                    ..Piece::default()
-                });
+                state.errors.push(RelayMessage::SendError(text));
                 Ok(())
             }
         }
@@ -485,6 +493,7 @@ impl Hub {
 
     /// All rooms as a LIST_ROOMS frame, and the news that it holds already.
     pub(super) fn list_rooms(&self) -> (Bytes, u64) {
+        let telling = self.telling.lock();
         let state = self.state.lock();
         let rooms = state
             .rooms
@@ -493,12 +502,13 @@ impl Hub {
             .collect();
         let head = self.bulletin.head();
         // A list may be long, and nobody has to wait while it is written out.
-        drop(state);
+        drop((state, telling));
         (RelayMessage::ListRooms(rooms).encode().into_wire(), head)
     }
 
     /// All clients as a LIST_CLIENTS frame, and the news that it holds already.
     pub(super) fn list_clients(&self) -> (Bytes, u64) {
+        let telling = self.telling.lock();
         let mut state = self.state.lock();
         let listed = |peer: &mut Peer| {
             peer.listed = true;
@@ -506,7 +516,7 @@ impl Hub {
         };
         let clients = state.peers.values_mut().map(listed).collect();
         let head = self.bulletin.head();
-        drop(state);
+        drop((state, telling));
         (
             RelayMessage::ListClients(clients).encode().into_wire(),
             head,
@@ -526,15 +536,11 @@ impl Hub {
     /// Tells everybody what has changed since the last time. `true` while a room holds live commands
     /// that are to be forgotten some time.
     pub(super) fn tell(&self, now: Instant) -> bool {
+        let telling = self.telling.lock();
         let mut state = self.state.lock();
         state.tellings += 1;
-        let piece = Piece {
-            gone: frames(state.take_gone()),
-            rest: frames(state.take_changes()),
-        };
-        if !(piece.gone.is_empty() && piece.rest.is_empty()) {
-            self.bulletin.post(piece);
-        }
+        let errors = std::mem::take(&mut state.errors);
+        let (gone, changes) = (state.take_gone(), state.take_changes());
         state.tell_of_journals();
         let last = state.swept_at;
         let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= SWEEP_EVERY);
@@ -544,10 +550,22 @@ impl Hub {
                 .accounts
                 .retain(|_, account| account.strong_count() > 0);
             state.room_paces.retain(|_, pace| !pace.is_rested(now));
+            state.shares.retain(|_, share| !share.is_over(now));
         }
         let rooms = state.rooms.values();
         let logs: Vec<_> = rooms.map(|room| Arc::clone(&room.log)).collect();
         drop(state);
+        // What was said comes before what has become of who said it.
+        let said = Piece {
+            rest: frames(errors),
+            ..Piece::default()
+        };
+        let changed = Piece {
+            gone: frames(gone),
+            rest: frames(changes),
+        };
+        self.bulletin.post([said, changed]);
+        drop(telling);
         if is_due {
             logs.iter().for_each(|log| log.sweep(now));
         }

@@ -36,7 +36,8 @@ pub struct Limits {
     /// were made.
     pub new_rooms_a_minute: u32,
     /// Messages a second of one peer that are no room commands, once five seconds' worth have come at
-    /// once. Those beyond wait, and so does all that the peer sends after them.
+    /// once. Those beyond wait, and so does all that the peer sends after them. One counts for one more with
+    /// every 4 KiB of it.
     pub control_messages_a_second: u32,
     /// The same of all peers of one address. Who sends no more than a hundred a second does not wait.
     pub control_messages_a_second_per_address: u32,
@@ -52,7 +53,7 @@ pub struct Limits {
     /// Bytes of memory that messages may take which have not arrived whole, of all peers of one address: those
     /// above 1 MiB. Beyond it whoever holds the most is disconnected.
     pub arriving_bytes_per_address: u64,
-    /// The same of all peers.
+    /// The same of all peers: whoever holds the most of those of the address that does.
     pub arriving_bytes_of_all: u64,
     /// Bytes of memory that the attributes of one client or room may take, about. All clients
     /// together, and all rooms, get a quarter of `control_bytes`, as a list of them is one message. No more
@@ -65,7 +66,7 @@ pub struct Limits {
     /// Seconds that a peer may stop in the middle of a message.
     pub stall_seconds: u64,
     /// Seconds that a peer may take nothing at all of what waits for it. A Blender that renders does
-    /// not read, so this is long.
+    /// not read, so this is long. It is disconnected without a word then, as it would not take one.
     pub write_seconds: u64,
     /// Seconds that a new address waits for the host to let it in, where the host is asked.
     pub ask_seconds: u64,
@@ -150,6 +151,22 @@ pub(super) const ERROR_TEXT_BYTES: usize = 4096;
 /// Lines that the log takes about one connection, besides its start and end: a peer must not be able
 /// to fill the disk with what it does wrong.
 pub(super) const LOG_LINES: u32 = 200;
+/// Lines about all connections of one address, at once: it may connect again and again …
+pub(super) const LINES_OF_ADDRESS_AT_ONCE: u32 = 5 * LOG_LINES;
+/// … and how often there may be another one then.
+pub(super) const LINE_EVERY: Duration = Duration::from_secs(5);
+/// Lines about all connections, at once …
+pub(super) const LINES_AT_ONCE: u32 = 5 * LINES_OF_ADDRESS_AT_ONCE;
+/// … and a second.
+pub(super) const LINES_A_SECOND: u32 = 20;
+/// Longest reason that stands in a line, in characters: it may hold what a peer said.
+pub(super) const REASON_CHARS: usize = 300;
+/// Addresses without a peer that are remembered because they owe something. When there are more, all of these are
+/// forgotten.
+pub(super) const IDLE_SHARES: usize = 8192;
+/// What a message with attributes may hold besides them: the room's name, and what the relay itself sets and
+/// would not take over.
+const BESIDE_ATTRIBUTES_BYTES: usize = 4 << 10;
 /// What everybody's attributes may always take, in bytes of memory: an ordinary Blender's take some
 /// 2,000.
 const FAIR_SHARE_BYTES: usize = 8 << 10;
@@ -157,6 +174,8 @@ const FAIR_SHARE_BYTES: usize = 8 << 10;
 pub(super) const ERRORS_A_TELLING: u32 = 5;
 /// The same for all peers of one address.
 pub(super) const ERRORS_A_TELLING_PER_ADDRESS: u32 = 4 * ERRORS_A_TELLING;
+/// The same for all peers.
+pub(super) const ERRORS_A_TELLING_OF_ALL: u32 = 10 * ERRORS_A_TELLING_PER_ADDRESS;
 /// How often rooms are looked through for what is too old to be in memory, while there is any.
 pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often changes of clients and rooms are told at most.
@@ -198,6 +217,14 @@ impl Limits {
             .saturating_sub(others)
             .max(FAIR_SHARE_BYTES)
             .min(self.attributes_bytes)
+    }
+
+    /// The largest message with attributes that is looked into. Written as Python writes them they are no longer
+    /// than they [count](crate::protocol::Attributes::size_bytes); twice that is for those who write with more
+    /// white space.
+    pub(super) fn attributes_message_bytes(&self) -> usize {
+        let twice = self.attributes_bytes.saturating_mul(2);
+        twice.saturating_add(BESIDE_ATTRIBUTES_BYTES)
     }
 
     pub(super) fn keep(&self) -> Keep {

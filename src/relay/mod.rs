@@ -22,13 +22,13 @@
 //!   connection to a peer; `controls.rs`: what the host can do.
 //! - `lanes.rs`, `Lanes`: on which of two runtimes a connection and a keeper run: those with heavy traffic
 //!   apart from all others.
-//! - `slow.rs`: members who are too far behind for too long. `feel.rs`: peers that are gone without a word.
+//! - `ending.rs`: why a connection is ended. `slow.rs`: members who are too far behind for too long. `feel.rs`: peers that are gone without a word.
 //!   `pace.rs`: how often something may happen. `pending.rs`: how much may wait to be read;
 //!   `arriving.rs`: how much may be on its way in.
 //!   `account.rs`: how much anybody may add to rooms; `full.rs`: why nothing more. `words.rs`: what the system says,
 //!   for people.
 //!
-//! Lock order: hub or pen, then outbox or door, then log, bulletin or line. The hot path, a room command, takes
+//! Lock order: the hub's telling, hub or pen, then outbox or door, then log, bulletin or line. The hot path, a room command, takes
 //! only the log's, the pen's if that is free, and then the outboxes of those who rest.
 
 mod account;
@@ -43,6 +43,7 @@ mod delivery;
 mod directory;
 mod disk;
 mod door;
+mod ending;
 mod entrance;
 mod feel;
 mod full;

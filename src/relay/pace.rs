@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::limits::{LINE_EVERY, LINES_A_SECOND, LINES_AT_ONCE, LINES_OF_ADDRESS_AT_ONCE};
 use crate::protocol::Kind;
 
 /// A pace, and a reserve that lets some happen at once. What happened is a debt that time pays back.
@@ -46,8 +47,16 @@ impl Pace {
     /// # Errors
     /// How long to wait until it can be taken; nothing was taken.
     pub(super) fn take(&mut self, now: Instant) -> Result<(), Duration> {
+        self.take_some(1, now)
+    }
+
+    /// Takes `count`, or none of them.
+    ///
+    /// # Errors
+    /// How long to wait until they can be taken; nothing was taken.
+    fn take_some(&mut self, count: u32, now: Instant) -> Result<(), Duration> {
         self.pay(now);
-        let after = self.debt.saturating_add(self.each);
+        let after = self.debt.saturating_add(self.each.saturating_mul(count));
         if after > self.reserve {
             return Err(after.saturating_sub(self.reserve));
         }
@@ -68,15 +77,70 @@ impl Pace {
     }
 }
 
+/// Lines of the log, at a pace.
+#[derive(Debug)]
+pub(super) struct Lines {
+    pace: Pace,
+    /// Those that were left out since the last that was not.
+    left_out: u64,
+}
+
+impl Lines {
+    /// Those about one address.
+    pub(super) fn of_address(now: Instant) -> Self {
+        Self::new(Pace::every(LINE_EVERY, LINES_OF_ADDRESS_AT_ONCE, now))
+    }
+
+    /// Those about all peers.
+    pub(super) fn of_all(now: Instant) -> Self {
+        Self::new(Pace::new(LINES_A_SECOND, LINES_AT_ONCE, now))
+    }
+
+    fn new(pace: Pace) -> Self {
+        Self { pace, left_out: 0 }
+    }
+
+    /// Whether there is place for another line.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        let taken = self.pace.take(now).is_ok();
+        self.left_out += u64::from(!taken);
+        taken
+    }
+
+    /// How many were left out since this was asked the last time.
+    pub(super) fn take_left_out(&mut self) -> u64 {
+        std::mem::take(&mut self.left_out)
+    }
+
+    /// Whether nothing is owed: it might as well be new.
+    pub(super) fn is_rested(&self, now: Instant) -> bool {
+        self.pace.is_rested(now)
+    }
+}
+
 /// How many seconds' worth of messages may come at once: a Blender whose artist lets go of a long
 /// stroke, or that joins a room, sends what it had gathered.
 const MESSAGES_AT_ONCE_SECONDS: u32 = 5;
 /// A list of all clients or rooms is written anew for each that asks, and counts for so many messages.
 /// A Blender asks once.
 const LIST_MESSAGES: u32 = 20;
+/// A message counts for one more with every so many bytes: to read these takes as long as all else that is done
+/// for one. Attributes of 30 kB ten times a second, some hundred selected objects whose artist moves the view, are
+/// still [modest](MODEST_MESSAGES_A_SECOND).
+const SIZED_BYTES: usize = 4 << 10;
 /// Who sends no more than so many a second, which is more than an artist does, need not wait because of
 /// what others send.
 const MODEST_MESSAGES_A_SECOND: u32 = 100;
+
+/// For how many messages one counts.
+fn weight(kind: Kind, payload_bytes: usize) -> u32 {
+    let one = match kind {
+        Kind::LIST_CLIENTS | Kind::LIST_ROOMS => LIST_MESSAGES,
+        _ => 1,
+    };
+    let sized = u32::try_from(payload_bytes / SIZED_BYTES).unwrap_or(u32::MAX);
+    sized.saturating_add(one)
+}
 
 /// Messages a second, and whose.
 #[derive(Debug)]
@@ -102,6 +166,11 @@ pub(super) struct SharedPace(Arc<Mutex<Measured>>);
 impl SharedPace {
     pub(super) fn new(a_second: u32, now: Instant) -> Self {
         Self(Arc::new(Mutex::new(Measured::new(a_second, now))))
+    }
+
+    /// Whether nothing is owed: it might as well be new.
+    pub(super) fn is_rested(&self, now: Instant) -> bool {
+        self.0.lock().pace.is_rested(now)
     }
 }
 
@@ -150,17 +219,14 @@ impl MessagePace {
     }
 
     /// Counts a message. What it gives is to be waited for before the message is dealt with.
-    pub(super) fn count(&mut self, kind: Kind, now: Instant) -> Option<Late> {
+    pub(super) fn count(&mut self, kind: Kind, payload_bytes: usize, now: Instant) -> Option<Late> {
         if self.told && self.own.pace.is_rested(now) && self.modest.pace.is_rested(now) {
             self.told = false;
         }
-        let weight = match kind {
-            Kind::LIST_CLIENTS | Kind::LIST_ROOMS => LIST_MESSAGES,
-            _ => 1,
-        };
+        let weight = weight(kind, payload_bytes);
         let own = &mut self.own;
         let mut late = (own.pace.borrow(weight, now), Crowd::Peer, own.a_second);
-        let is_modest = (0..weight).all(|_| self.modest.pace.take(now).is_ok());
+        let is_modest = self.modest.pace.take_some(weight, now).is_ok();
         for (crowd, pace) in self.shared.iter().filter(|_| !is_modest) {
             let mut shared = pace.0.lock();
             let wait = shared.pace.borrow(weight, now);
@@ -213,20 +279,20 @@ mod tests {
         let start = Instant::now();
         let mut pace = MessagePace::new(100, Vec::new(), start);
         for _ in 0..500 {
-            assert_eq!(pace.count(Kind::CLIENT_ID, start), None);
+            assert_eq!(pace.count(Kind::CLIENT_ID, 0, start), None);
         }
         let mut now = start;
         for number in 0..1000 {
-            let late = pace.count(Kind::CLIENT_ID, now).unwrap();
+            let late = pace.count(Kind::CLIENT_ID, 0, now).unwrap();
             assert_eq!((late.first, late.wait), (number == 0, SECOND / 100));
             now += late.wait;
         }
         assert_eq!(now - start, 10 * SECOND, "it goes on at its pace");
         now += 5 * SECOND;
         for _ in 0..500 {
-            assert_eq!(pace.count(Kind::CLIENT_ID, now), None);
+            assert_eq!(pace.count(Kind::CLIENT_ID, 0, now), None);
         }
-        assert!(pace.count(Kind::CLIENT_ID, now).unwrap().first);
+        assert!(pace.count(Kind::CLIENT_ID, 0, now).unwrap().first);
     }
 
     #[test]
@@ -242,14 +308,14 @@ mod tests {
                 if *next > now {
                     continue;
                 }
-                if let Some(one) = flooder.count(Kind::CLIENT_ID, now) {
+                if let Some(one) = flooder.count(Kind::CLIENT_ID, 0, now) {
                     assert_eq!((one.crowd, one.a_second), (Crowd::Address, 2000));
                     *next = now + one.wait;
                     late += 1;
                 }
             }
             if millisecond.is_multiple_of(10) {
-                assert_eq!(artist.count(Kind::CLIENT_ID, now), None);
+                assert_eq!(artist.count(Kind::CLIENT_ID, 0, now), None);
             }
         }
         // Of 100 in 10 ms 20 are let through.
@@ -261,10 +327,71 @@ mod tests {
         let start = Instant::now();
         let mut pace = MessagePace::new(100, Vec::new(), start);
         for _ in 0..500 / LIST_MESSAGES {
-            assert_eq!(pace.count(Kind::LIST_ROOMS, start), None);
+            assert_eq!(pace.count(Kind::LIST_ROOMS, 0, start), None);
         }
-        let late = pace.count(Kind::LIST_CLIENTS, start).unwrap();
+        let late = pace.count(Kind::LIST_CLIENTS, 0, start).unwrap();
         assert_eq!(late.wait, LIST_MESSAGES * SECOND / 100);
+    }
+
+    #[test]
+    fn lines_that_are_left_out_are_counted() {
+        let start = Instant::now();
+        let mut lines = Lines::of_address(start);
+        let at_once = LINES_OF_ADDRESS_AT_ONCE;
+        let taken = (0..at_once + 7).filter(|_| lines.take(start)).count();
+        assert_eq!(taken, at_once as usize);
+        assert!(lines.take(start + LINE_EVERY));
+        assert_eq!((lines.take_left_out(), lines.take_left_out()), (7, 0));
+        let rested = start + (at_once + 1) * LINE_EVERY;
+        assert!(!lines.is_rested(rested - LINE_EVERY) && lines.is_rested(rested));
+    }
+
+    #[test]
+    fn large_messages_count_for_more() {
+        let start = Instant::now();
+        let mut pace = MessagePace::new(2000, Vec::new(), start);
+        // 16 MiB each: five seconds' worth at once is not even three.
+        let mut now = start;
+        for _ in 0..10 {
+            let late = pace.count(Kind::SEND_ERROR, 16 << 20, now);
+            now += late.map_or(Duration::ZERO, |late| late.wait);
+        }
+        let bytes_a_second = 10.0 * f64::from(16 << 20) / (now - start).as_secs_f64();
+        assert!(bytes_a_second < 14e6, "{bytes_a_second}");
+    }
+
+    /// What a Blender says of its scenes while somebody moves the view, with thousands of objects selected.
+    #[test]
+    fn artists_with_much_selected_do_not_wait() {
+        let start = Instant::now();
+        let (address, all) = (SharedPace::new(8000, start), SharedPace::new(20_000, start));
+        let crowds = || vec![(Crowd::All, all.clone()), (Crowd::Address, address.clone())];
+        let count = |pace: &mut MessagePace, bytes, now| {
+            pace.count(Kind::SET_CLIENT_CUSTOM_ATTRIBUTES, bytes, now)
+        };
+        let peer = || MessagePace::new(2000, crowds(), start);
+        let (mut greedy, mut studio) = (peer(), [(); 60].map(|()| peer()));
+        let mut avid = [(); 5].map(|()| peer());
+        for tenth in 0..600 {
+            let now = start + tenth * SECOND / 10;
+            for pace in &mut avid {
+                assert_eq!(count(pace, 400 << 10, now), None);
+            }
+            for pace in &mut studio {
+                assert_eq!(count(pace, 30 << 10, now), None);
+            }
+        }
+        // Others take all that there is for everybody; who is modest does not wait all the same.
+        let now = start + 60 * SECOND;
+        for _ in 0..100 {
+            let _late = count(&mut greedy, 16 << 20, now);
+        }
+        for fifth in 5..300 {
+            let now = now + fifth * SECOND / 5;
+            for pace in &mut studio {
+                assert_eq!(count(pace, 30 << 10, now), None);
+            }
+        }
     }
 
     proptest! {
@@ -289,7 +416,7 @@ mod tests {
             let start = Instant::now();
             let mut pace = Pace::new(a_second, at_once, start);
             for count in counts {
-                let _taken = pace.take(start);
+                let _taken = pace.take_some(count, start);
                 let _wait = pace.borrow(count, start);
             }
         }

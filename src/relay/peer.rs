@@ -19,6 +19,7 @@ use super::attempts::Failed;
 use super::card::Card;
 use super::cold::ColdError;
 use super::delivery::{Delivery, Gathered};
+use super::ending::{Ending, Exceeded};
 use super::full::Full;
 use super::hub::{Admission, Hub};
 use super::limits::{DRAIN, SLOW_DRAIN};
@@ -26,7 +27,7 @@ use super::log::Log;
 use super::outbox::{Outbox, Reply};
 use super::pace::{Crowd, Late, MessagePace};
 use crate::net::{FrameReader, Line, Pulse, ReadError, WriteError, write_frames};
-use crate::protocol::{ClientMessage, Frame, FrameError, RelayMessage, Run};
+use crate::protocol::{ClientMessage, Frame, FrameError, Kind, RelayMessage, Run};
 
 /// Bytes of one peer that are taken in before others get their turn, …
 const TURN_BYTES: usize = 256 << 10;
@@ -36,6 +37,12 @@ const PIECE_BYTES: usize = TURN_BYTES / 64;
 
 /// How long one write may take to a peer that takes more memory than it may.
 const TOO_MUCH_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Messages that set attributes.
+const SETTERS: [Kind; 2] = [
+    Kind::SET_CLIENT_CUSTOM_ATTRIBUTES,
+    Kind::SET_ROOM_CUSTOM_ATTRIBUTES,
+];
 
 /// What everybody is told when the relay ends.
 pub(super) const CLOSING: &str = "The server is closing.";
@@ -58,10 +65,21 @@ enum End {
     /// With its last words.
     #[error("the host ended it, with the words: {0}")]
     Host(String),
+    #[error(transparent)]
+    Limit(Exceeded),
     #[error("{0}")]
     Full(String),
     #[error("its room could not be read: {0}")]
     Cold(#[from] ColdError),
+}
+
+impl From<Ending> for End {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Host(words) => Self::Host(words),
+            Ending::Limit(exceeded) => Self::Limit(exceeded),
+        }
+    }
 }
 
 impl From<Unwritten> for End {
@@ -104,7 +122,8 @@ impl End {
     /// What the peer is told about it, where it can still be told and would understand.
     fn farewell(&self) -> Option<Reply> {
         let text = match self {
-            // Where its room could not be read, or it takes nothing, it may be in the middle of a frame.
+            // Where its room could not be read it may be in the middle of a frame, and who takes nothing would not
+            // take this either.
             Self::Closed | Self::Write(_) | Self::Cold(_) | Self::Untaken(_) => return None,
             Self::Read(
                 ReadError::Io(_) | ReadError::Truncated | ReadError::Frame(FrameError::NotMixer(_)),
@@ -113,6 +132,7 @@ impl End {
             }
             Self::Shutdown => CLOSING.to_owned(),
             Self::Host(words) => words.clone(),
+            Self::Limit(exceeded) => exceeded.told(),
             Self::Full(why) => why.clone(),
             Self::Overfull(limit) => format!(
                 "The server closed the connection: you asked for answers without reading them, and more than {limit} \
@@ -131,16 +151,35 @@ impl End {
             }
             Self::Read(ReadError::Silent(patience)) => Failed::Silent(patience.as_secs()),
             Self::Read(ReadError::Frame(_) | ReadError::Stalled(_))
+            | Self::Write(WriteError::Stalled(_))
             | Self::Overfull(_)
-            | Self::Untaken(_) => Failed::CutOff(self.to_string()),
+            | Self::Untaken(_)
+            | Self::Limit(_) => Failed::CutOff(self.to_string()),
             Self::Read(ReadError::Io(_) | ReadError::Truncated)
-            | Self::Write(_)
+            | Self::Write(WriteError::Io(_) | WriteError::Dead)
             | Self::Full(_)
             | Self::Cold(_)
             | Self::Closed
             | Self::Shutdown
             | Self::Host(_) => return None,
         })
+    }
+
+    /// Whether it may be in the middle of sending: a Mixer reads nothing before all of that has gone, be it
+    /// gigabytes.
+    fn is_amid_sending(&self) -> bool {
+        matches!(
+            self,
+            Self::Full(_)
+                | Self::Limit(Exceeded::Arriving(_))
+                | Self::Read(ReadError::Frame(FrameError::TooLarge { .. }))
+        )
+    }
+
+    /// Whether its last words are not to wait behind what it has not taken yet.
+    fn is_urgent(&self) -> bool {
+        let is_behind = matches!(self, Self::Overfull(_) | Self::Host(_) | Self::Limit(_));
+        is_behind || self.is_amid_sending()
     }
 }
 
@@ -184,7 +223,8 @@ pub(super) async fn run<R, W>(
         card: Arc::clone(&card),
     };
 
-    let patience;
+    let carried = || line.as_ref().map_or(0, Line::carried);
+    let (patience, sends_on);
     let told = {
         let mut writing = pin!(write_loop(
             &mut writer,
@@ -201,7 +241,7 @@ pub(super) async fn run<R, W>(
                 biased;
                 end = &mut reading => end,
                 () = shutdown.cancelled() => End::Shutdown,
-                Ok(words) = &mut ended => End::Host(words),
+                Ok(ending) = &mut ended => ending.into(),
                 written = &mut writing => written.map_or_else(End::from, |()| End::Closed),
             };
             if matches!(end, End::Write(WriteError::Io(_))) {
@@ -219,23 +259,33 @@ pub(super) async fn run<R, W>(
         if matches!(end, End::Write(_) | End::Cold(_) | End::Untaken(_)) {
             return;
         }
-        // The words are not to wait behind what it has been too slow for.
-        patience = if matches!(end, End::Overfull(_) | End::Host(_)) {
+        patience = if end.is_urgent() {
             outbox.forget_rest();
             SLOW_DRAIN
         } else {
             DRAIN
         };
+        sends_on = end.is_amid_sending();
         outbox.close(end.farewell());
-        let carried = || line.as_ref().map_or(0, Line::carried);
-        let told = last_words(writing, carried, patience, &shutdown).await;
+        let mut telling = pin!(last_words(writing, &carried, patience, &shutdown));
+        let told = tokio::select! {
+            biased;
+            told = &mut telling => told,
+            // What it still sends has to be taken, or it never comes to reading.
+            () = take_rest(&mut reader), if sends_on => telling.await,
+        };
         told && !matches!(end, End::Closed)
     };
     // Who did not take its last words in time has none on their way.
     if told {
-        let start = Instant::now();
-        let may_wait = || start.elapsed() < patience && !shutdown.is_cancelled();
-        let lingering = linger(&mut reader, &mut writer, may_wait);
+        let (start, mut before) = (Instant::now(), carried());
+        let goes_on = |on_its_way| {
+            let by_now = carried();
+            let came = std::mem::replace(&mut before, by_now) != by_now;
+            let is_patient = start.elapsed() < patience && !shutdown.is_cancelled();
+            is_patient && (on_its_way || sends_on && came)
+        };
+        let lingering = linger(&mut reader, &mut writer, goes_on);
         lingering.instrument(card.span.clone()).await;
     }
 }
@@ -271,26 +321,30 @@ async fn last_words(
     }
 }
 
-/// Closes our side, and takes what the other end still sends for a moment, or as long as something is on its
-/// way there and it `may_wait`: closing with unread bytes would make the system throw away the last words.
+/// Closes our side, and takes what the other end still sends for a moment, and as long as `goes_on` says so, which
+/// is told whether something is on its way there: closing with unread bytes would make the system throw away the
+/// last words.
 pub(super) async fn linger<R: AsyncRead + Unpin, W: AsyncWrite + Pulse + Unpin>(
     reader: &mut R,
     writer: &mut W,
-    may_wait: impl Fn() -> bool,
+    mut goes_on: impl FnMut(bool) -> bool,
 ) {
     if let Err(error) = writer.shutdown().await {
         tracing::debug!("closing: {error}");
         return;
     }
-    let mut ended = pin!(async {
-        let mut sink = [0; 4096];
-        while matches!(reader.read(&mut sink).await, Ok(1..)) {}
-    });
+    let mut ended = pin!(take_rest(reader));
     while timeout(DRAIN, &mut ended).await.is_err() {
-        if !may_wait() || !writer.is_on_its_way() {
+        if !goes_on(writer.is_on_its_way()) {
             return;
         }
     }
+}
+
+/// Takes what still comes, and throws it away.
+async fn take_rest<R: AsyncRead + Unpin>(reader: &mut R) {
+    let mut sink = [0; 4096];
+    while matches!(reader.read(&mut sink).await, Ok(1..)) {}
 }
 
 async fn read_loop<R: AsyncRead + Unpin>(
@@ -330,7 +384,8 @@ async fn read_loop<R: AsyncRead + Unpin>(
             Ok(Some(frame)) => {
                 count_in(card, frame.wire_len(), quiet);
                 taken += frame.wire_len().max(PIECE_BYTES);
-                if let Some(late) = pace.count(frame.kind(), Instant::now()) {
+                let payload_bytes = frame.payload().len();
+                if let Some(late) = pace.count(frame.kind(), payload_bytes, Instant::now()) {
                     if late.first {
                         let words = too_fast(&late);
                         card.span.in_scope(|| hub.refuse(card.id, words));
@@ -382,6 +437,17 @@ fn too_fast(late: &Late) -> String {
 }
 
 fn control(hub: &Hub, id: PeerId, frame: &Frame) {
+    let (bytes, most) = (
+        frame.payload().len(),
+        hub.limits().attributes_message_bytes(),
+    );
+    // Before it is read: that may take a while.
+    if SETTERS.contains(&frame.kind()) && bytes > most {
+        let words = format!(
+            "These attributes are too large: a message with {bytes} bytes of them, and {most} are looked into."
+        );
+        return hub.refuse(id, words);
+    }
     match ClientMessage::decode(frame) {
         Ok(message) => hub.handle(id, message),
         Err(error) => hub.refuse(id, format!("{} was not understood: {error}.", frame.kind())),
@@ -467,7 +533,8 @@ mod tests {
             let hub = Arc::new(Hub::new(Limits::default(), Guests::default(), None));
             let address = SocketAddr::from(([192, 0, 2, 1], 50_000));
             let admission = hub.connect(address, false).unwrap();
-            assert_eq!(hub.end(|_| true, "Please go."), 1);
+            let ending = Ending::Host("Please go.".to_owned());
+            assert_eq!(hub.end(|_| true, &ending), 1);
             let card = Arc::clone(&admission.card);
             let (ours, theirs) = tokio::io::duplex(1 << 20);
             let frame = Frame::new(kind, b"");

@@ -12,7 +12,7 @@ use super::delivery::{Delivery, Gathered};
 use super::full::Full;
 use super::guests::Guests;
 use super::hub::{Admission, Hub};
-use super::limits::{Limits, SWEEP_EVERY};
+use super::limits::{IDLE_SHARES, Limits, SWEEP_EVERY};
 use super::state::State;
 use crate::protocol::{
     ANY_VERSION, Attributes, ClientMessage, Frame, JoinRequest, Kind, NamedAttributes,
@@ -453,6 +453,75 @@ fn an_error_goes_to_everybody() {
     );
 }
 
+/// Each once woke everybody.
+#[test]
+fn errors_for_everybody_are_gathered_and_stay_in_order() {
+    let hub = hub();
+    let (a, mut b) = (Client::new(&hub, 1), Client::new(&hub, 2));
+    let c = Client::new(&hub, 3);
+    b.got();
+    let bell = hub.bulletin.bell();
+    for (client, text) in [(&a, "1"), (&c, "2"), (&a, "3")] {
+        client.say(ClientMessage::SendError(text.into()));
+    }
+    c.leave_for_good();
+    assert!(!bell.has_changed().unwrap(), "nobody is woken yet");
+    let error = |text: &str| RelayMessage::SendError(text.into());
+    assert_eq!(
+        b.messages(),
+        [
+            error("1"),
+            error("2"),
+            error("3"),
+            RelayMessage::ClientDisconnected("127.0.0.1:3".into())
+        ]
+    );
+    for number in 0..=255 {
+        let client = Client::at(&hub, ([192, 0, 2, number], 1).into());
+        client.say(ClientMessage::SendError("look out".into()));
+    }
+    assert_eq!(b.errors().len(), 200, "all together are bounded");
+}
+
+/// What is told is written out while the next changes come; lists are made meanwhile.
+#[test]
+fn no_list_and_no_change_is_a_step_back() {
+    const CHANGES: u32 = 300;
+    let hub = hub();
+    let (a, mut b) = (Client::new(&hub, 1), Client::new(&hub, 2));
+    let done = &std::sync::atomic::AtomicBool::new(false);
+    let (mut last, mut steps_back) = (0, Vec::new());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                hub.tell(Instant::now());
+            }
+        });
+        scope.spawn(move || {
+            for change in 1..=CHANGES {
+                // Long, so that it takes a while to be written out.
+                let long = format!("{change:050000}");
+                a.set(&format!("{{\"x\": {change}, \"long\": \"{long}\"}}"));
+            }
+        });
+        while last < i64::from(CHANGES) {
+            b.say(ClientMessage::ListClients);
+            for message in b.messages() {
+                let (RelayMessage::ClientUpdate(clients) | RelayMessage::ListClients(clients)) =
+                    message
+                else {
+                    continue;
+                };
+                let x = clients.get("127.0.0.1:1").and_then(|a| a.integer("x"));
+                steps_back.extend(x.filter(|x| *x < last).map(|x| (last, x)));
+                last = x.map_or(last, |x| x.max(last));
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(steps_back, []);
+}
+
 #[test]
 fn figures_are_gathered() {
     let hub = hub();
@@ -519,6 +588,21 @@ fn a_full_relay_says_so() {
     let _a = Client::new(&hub, 1);
     let refused = hub.connect(([127, 0, 0, 1], 2).into(), false).unwrap_err();
     assert_eq!(refused, Failed::Full(1));
+}
+
+/// One address and port may connect twice; nobody could tell the two apart.
+#[test]
+fn two_never_have_the_same_id() {
+    let hub = hub();
+    let mut a = Client::new(&hub, 1);
+    let first = Client::new(&hub, 2);
+    a.got();
+    let twin = || hub.connect(([127, 0, 0, 1], 2).into(), false);
+    assert_eq!(twin().unwrap_err(), Failed::Twin("127.0.0.1:2".into()));
+    assert_eq!(a.got(), []);
+    first.leave_for_good();
+    assert!(twin().is_ok());
+    assert_eq!(a.kinds(), [22, 19], "another one");
 }
 
 fn sceneless(room: &str) -> ClientMessage {
@@ -755,6 +839,48 @@ fn addresses_are_forgotten_once_nothing_of_them_is_left() {
     }
     hub.tell(Instant::now() + 2 * SWEEP_EVERY);
     assert_eq!(hub.with_state(|state| state.accounts.len()), 0);
+}
+
+#[test]
+fn who_comes_back_owes_what_it_owed() {
+    let hub = hub_with(Limits {
+        control_messages_a_second_per_address: 10,
+        ..Limits::default()
+    });
+    let address = [192, 0, 2, 1];
+    let now = Instant::now();
+    let waits = |port, messages| {
+        let mut client = Client::at(&hub, (address, port).into());
+        let pace = &mut client.admission.pace;
+        let late = (0..messages).filter_map(|_| pace.count(Kind::CLIENT_ID, 0, now));
+        let late = late.last();
+        client.leave_for_good();
+        late.map(|late| late.wait.as_secs())
+    };
+    // A modest one has 500 at once, of the others the address has 50.
+    assert_eq!(waits(1, 550), None);
+    assert_eq!(waits(2, 650), Some(15));
+    let mut other = Client::at(&hub, ([192, 0, 2, 2], 3).into());
+    for _ in 0..550 {
+        assert_eq!(other.admission.pace.count(Kind::CLIENT_ID, 0, now), None);
+    }
+    other.leave_for_good();
+    hub.tell(now + std::time::Duration::from_secs(3600));
+    assert_eq!(hub.with_state(|state| state.shares.len()), 0);
+}
+
+#[test]
+fn addresses_that_owe_something_are_not_remembered_without_end() {
+    let hub = hub();
+    for number in 0..IDLE_SHARES + 100 {
+        let [.., high, low] = number.to_be_bytes();
+        let client = Client::at(&hub, ([10, 0, high, low], 1).into());
+        // A line of the log is owed.
+        client.join("R");
+        client.leave_for_good();
+    }
+    let remembered = hub.with_state(|state| state.shares.len());
+    assert!((1..=IDLE_SHARES).contains(&remembered), "{remembered}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::PeerId;
+use super::ending::{Ending, Exceeded};
 use super::hub::Hub;
 
 /// How often members are looked at.
@@ -41,10 +42,10 @@ impl SlowMembers {
 pub(super) async fn watch(hub: Arc<Hub>, shutdown: CancellationToken) {
     let limits = hub.limits();
     let allowed = (limits.slow_bytes, Duration::from_secs(limits.slow_seconds));
-    let words = format!(
-        "You were more than {} bytes behind your room for {} seconds. Join it again when your connection is faster.",
-        limits.slow_bytes, limits.slow_seconds
-    );
+    let ending = Ending::Limit(Exceeded::Slow {
+        bytes: limits.slow_bytes,
+        seconds: limits.slow_seconds,
+    });
     let mut slow = SlowMembers::default();
     loop {
         tokio::select! {
@@ -57,7 +58,7 @@ pub(super) async fn watch(hub: Arc<Hub>, shutdown: CancellationToken) {
         });
         let dropped = slow.judge(members, allowed, Instant::now());
         if !dropped.is_empty() {
-            hub.end(|peer| dropped.contains(&peer.card.id), &words);
+            hub.end(|peer| dropped.contains(&peer.card.id), &ending);
         }
     }
 }

@@ -12,11 +12,15 @@ use tokio::sync::oneshot;
 use super::PeerId;
 use super::account::AddressAccount;
 use super::card::Card;
+use super::ending::Ending;
 use super::guests::Origin;
-use super::limits::{ERRORS_A_TELLING, ERRORS_A_TELLING_PER_ADDRESS, LOG_LINES};
+use super::limits::{
+    ERRORS_A_TELLING, ERRORS_A_TELLING_OF_ALL, ERRORS_A_TELLING_PER_ADDRESS, IDLE_SHARES,
+    LOG_LINES, REASON_CHARS,
+};
 use super::log::{JournalNews, Log};
 use super::outbox::{Member, Outbox, Reply};
-use super::pace::{Pace, SharedPace};
+use super::pace::{Lines, Pace, SharedPace};
 use super::room::{Refusal, Room, changes, shown, vacant, with_figures};
 use crate::protocol::{Attributes, NamedAttributes, RelayMessage, attribute};
 
@@ -32,7 +36,7 @@ pub(super) struct State {
     /// What the attributes that clients and rooms were given take.
     pub(super) clients_bytes: usize,
     pub(super) rooms_bytes: usize,
-    /// What the peers of one origin take together; none where there are none.
+    /// What the peers of one origin take together; none where there are none and nothing is owed.
     pub(super) shares: HashMap<Origin, Share>,
     /// What was added to rooms from an origin, as long as a peer or a room of it is there.
     pub(super) accounts: HashMap<Origin, Weak<AddressAccount>>,
@@ -44,6 +48,10 @@ pub(super) struct State {
     pub(super) gone_rooms: BTreeSet<String>,
     /// Logs of rooms that have ended, as long as somebody writes them down.
     pub(super) ended: Vec<(String, Weak<Log>)>,
+    /// Said to everybody since the last telling.
+    pub(super) errors: Vec<RelayMessage>,
+    /// How many lines the log takes of all peers.
+    lines: Option<Lines>,
     /// Changed since the last telling.
     pub(super) changed_clients: HashMap<PeerId, BTreeSet<String>>,
     pub(super) changed_rooms: HashMap<String, BTreeSet<String>>,
@@ -57,10 +65,27 @@ pub(super) struct Share {
     pub(super) attributes_bytes: usize,
     /// What waits for them to read it.
     pub(super) pending: Arc<AtomicUsize>,
-    /// How fast they send messages.
+    /// How fast they send messages, if that is bounded.
     pub(super) messages: Option<SharedPace>,
+    /// How many lines the log takes about them, if that is bounded.
+    pub(super) lines: Option<Lines>,
     /// Errors they have sent to everybody since the telling of that number.
     errors: (u64, u32),
+}
+
+impl Share {
+    /// Whether nobody is there, and nothing is owed: who comes back is as good as new.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        let owes_messages = self
+            .messages
+            .as_ref()
+            .is_some_and(|pace| !pace.is_rested(now));
+        let owes_lines = self
+            .lines
+            .as_ref()
+            .is_some_and(|lines| !lines.is_rested(now));
+        self.peers == 0 && !owes_messages && !owes_lines
+    }
 }
 
 #[derive(Debug)]
@@ -82,8 +107,21 @@ pub(super) struct Peer {
     pub(super) errors: (u64, u32),
     /// Lines that the log has taken about it.
     pub(super) log_lines: u32,
-    /// Ends the connection, with last words; taken when that was done.
-    pub(super) end: Option<oneshot::Sender<String>>,
+    /// Ends the connection; taken when that was done.
+    pub(super) end: Option<oneshot::Sender<Ending>>,
+}
+
+impl Peer {
+    /// Ends its connection. `false` where it ends already.
+    pub(super) fn end(&mut self, ending: Ending) -> bool {
+        let Some(end) = self.end.take() else {
+            return false;
+        };
+        if matches!(ending, Ending::Limit(_)) {
+            self.card.count_refusal();
+        }
+        end.send(ending).is_ok()
+    }
 }
 
 impl State {
@@ -97,14 +135,26 @@ impl State {
         }
     }
 
-    /// A peer is gone from among those of its origin.
-    pub(super) fn forget_share(&mut self, peer: &Peer) {
+    /// What the peers of an origin take together.
+    pub(super) fn share(&mut self, origin: Origin, now: Instant) -> &mut Share {
+        let most = self.peers.len() + IDLE_SHARES;
+        if self.shares.len() >= most && !self.shares.contains_key(&origin) {
+            self.shares.retain(|_, share| !share.is_over(now));
+            if self.shares.len() >= most {
+                self.shares.retain(|_, share| share.peers > 0);
+            }
+        }
+        self.shares.entry(origin).or_default()
+    }
+
+    /// A peer is gone from among those of its origin. What is owed stays, or one would only have to come again.
+    pub(super) fn forget_share(&mut self, peer: &Peer, now: Instant) {
         let Entry::Occupied(mut share) = self.shares.entry(peer.ip.into()) else {
             return;
         };
         share.get_mut().attributes_bytes -= peer.bytes;
         share.get_mut().peers -= 1;
-        if share.get().peers == 0 {
+        if share.get().is_over(now) {
             share.remove();
         }
     }
@@ -114,7 +164,11 @@ impl State {
     /// # Errors
     /// When the peer has sent too many since the last telling.
     pub(super) fn count_error(&mut self, id: PeerId) -> Result<(), Refusal> {
+        const TOO_MANY: &str = "That were too many errors at once: the rest is not passed on.";
         let telling = self.tellings;
+        if self.errors.len() >= ERRORS_A_TELLING_OF_ALL as usize {
+            return Err(TOO_MANY.to_owned());
+        }
         let Some(peer) = self.peers.get_mut(&id) else {
             return Ok(());
         };
@@ -127,9 +181,7 @@ impl State {
             }
             *count += 1;
             if *count > most {
-                return Err(
-                    "That were too many errors at once: the rest is not passed on.".to_owned(),
-                );
+                return Err(TOO_MANY.to_owned());
             }
         }
         Ok(())
@@ -139,7 +191,8 @@ impl State {
     pub(super) fn refuse(&mut self, id: PeerId, refusal: Refusal) {
         if self.may_log(id) {
             // As a field, so that line breaks and escapes in a name are written as such.
-            tracing::info!(reason = refusal, "refused");
+            let reason: String = refusal.chars().take(REASON_CHARS).collect();
+            tracing::info!(reason, "refused");
         }
         if let Some(peer) = self.peers.get(&id) {
             peer.card.count_refusal();
@@ -154,6 +207,24 @@ impl State {
         };
         if peer.log_lines == LOG_LINES {
             return false;
+        }
+        let (now, origin) = (Instant::now(), Origin::from(peer.ip));
+        let of_address = self.shares.get_mut(&origin);
+        let mut of_address = of_address.and_then(|share| share.lines.as_mut());
+        let of_all = self.lines.get_or_insert_with(|| Lines::of_all(now));
+        // Those of one address that are left out take nothing of what there is for all.
+        if !of_address.as_mut().is_none_or(|lines| lines.take(now)) || !of_all.take(now) {
+            return false;
+        }
+        let left_out = of_address.map_or(0, Lines::take_left_out);
+        if left_out > 0 {
+            tracing::warn!(%origin, "{left_out} more lines about this address were left out");
+        }
+        let left_out = of_all.take_left_out();
+        if left_out > 0 {
+            tracing::warn!(
+                "{left_out} more lines were left out: there were too many about all together"
+            );
         }
         peer.log_lines += 1;
         if peer.log_lines == LOG_LINES {

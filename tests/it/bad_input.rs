@@ -7,7 +7,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::common::arena::{Arena, FLAT_BYTES, hasty, tight};
+use crate::common::arena::{Arena, FLAT_BYTES, Watched, hasty, tight};
 use crate::common::client::{flag, frame, join, string};
 use crate::common::noise::Noise;
 use crate::common::{Client, soon};
@@ -120,6 +120,72 @@ async fn more_than_the_limit_is_refused_in_words() {
     arena
         .end(FLAT_BYTES + 2 * i64::try_from(whole.len()).unwrap())
         .await;
+}
+
+/// A Mixer writes a message in one go, be it gigabytes, and reads what was said to it only then.
+#[tokio::test]
+async fn who_is_cut_off_amid_a_long_message_hears_why_after_it() {
+    let piece = vec![0; 256 << 10];
+    let limits = Limits {
+        rooms_bytes_per_peer: 1 << 20,
+        ..tight()
+    };
+    let too_large = header(140, limits.command_bytes + 1);
+    let relay = Watched::start(limits).await;
+    let endless = async |begun: Vec<u8>, piece: Vec<u8>, reason| {
+        let mut peer = Client::hello(relay.address()).await;
+        peer.make(reason).await;
+        peer.raw(&begun).await;
+        let start = Instant::now();
+        let mut pace = tokio::time::interval(Duration::from_millis(50));
+        // Far longer than anybody is waited for who says nothing.
+        while start.elapsed() < Duration::from_secs(4) {
+            pace.tick().await;
+            peer.raw(&piece).await;
+        }
+        peer.until_closed().await;
+        let errors = peer.errors();
+        assert!(
+            errors.len() == 1 && errors[0].contains(reason),
+            "{errors:?}"
+        );
+    };
+    tokio::join!(
+        endless(too_large, piece.clone(), "is larger than the"),
+        endless(Vec::new(), frame(140, 0, &piece), "You are full"),
+    );
+    relay.end();
+}
+
+/// Millions of parts once took longer to read than to send, and were refused only then.
+#[tokio::test]
+async fn attributes_that_are_far_too_large_are_not_looked_into() {
+    let arena = Arena::start().await;
+    let limits = tight();
+    let mut peer = arena.known().await;
+    let parts = |count: usize| string(&format!("{{\"a\": [{}0]}}", "{},".repeat(count)));
+    let most = 2 * limits.attributes_bytes + (4 << 10);
+    let allowed = format!("{} bytes are allowed", limits.attributes_bytes);
+    let whole = usize::try_from(limits.control_bytes).unwrap();
+    for (count, words) in [
+        (most / 3 - 10, &allowed[..]),
+        (most / 3 + 10, "are looked into"),
+        (whole / 3 - 10, "are looked into"),
+    ] {
+        let of_client = parts(count);
+        let of_room = [&string("Healthy")[..], &of_client].concat();
+        for (kind, payload) in [(15, of_client), (16, of_room)] {
+            let before = peer.errors().len();
+            peer.send(kind, &payload).await;
+            peer.barrier().await;
+            let errors = &peer.errors()[before..];
+            assert!(
+                errors.len() == 1 && errors[0].contains(words),
+                "{words}: {errors:?}"
+            );
+        }
+    }
+    arena.end(FLAT_BYTES).await;
 }
 
 #[tokio::test]
@@ -269,7 +335,7 @@ async fn payloads_that_say_something_else_are_refused_and_the_connection_stays()
         (15, attributes(&deep), "nested deeper than"),
         (15, attributes(&unclosed), "nested deeper than"),
         (15, attributes(&huge), "an integer of more than 4300 digits"),
-        (15, attributes(&many), "more than"),
+        (15, attributes(&many), "are looked into"),
         (
             15,
             attributes(&format!(r#"{{"a": "{}"}}"#, "x".repeat(64 << 10))),

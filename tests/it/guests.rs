@@ -1,7 +1,7 @@
 //! Who may connect, and what the host does about people, over real sockets.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mixdesk::net::Bind;
 use mixdesk::relay::{Failed, GuestError, Guests, Limits, Relay, bind};
@@ -461,6 +461,8 @@ async fn messages_that_do_not_arrive_whole_are_bounded_for_an_address() {
         errors.last().unwrap().contains("have not arrived whole"),
         "{errors:?}"
     );
+    let words = "messages that have not arrived whole took more than 8388608 bytes, and its was the largest";
+    assert_eq!(why(&relay), [Failed::CutOff(words.into())]);
     maker.raw(&large[3 * MIB..]).await;
     maker.barrier().await;
     assert_eq!(maker.errors(), [""; 0]);
@@ -699,40 +701,152 @@ async fn a_member_who_stays_far_behind_is_dropped_where_the_host_wants_that() {
     assert_eq!(relay.peers(), 2);
     sender.barrier().await;
     awake.barrier().await;
+    let words = "it was more than 1048576 bytes behind its room for 1 s";
+    until(&relay, "the reason", |relay| {
+        why(relay) == [Failed::CutOff(words.into())]
+    })
+    .await;
 }
 
-/// It hears the reason behind all that is on its way to it, however long that takes.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_member_that_is_dropped_hears_why() {
+async fn who_takes_nothing_for_too_long_is_an_attempt_that_failed() {
     let relay = relay_with(Limits {
-        slow_bytes: 4 << 20,
-        slow_seconds: 1,
+        write_seconds: 1,
         ..Limits::default()
     });
     let mut sender = Client::hello(relay.address()).await;
     sender.make("R").await;
-    let mut slow = Client::hello(relay.address()).await;
-    slow.enter("R").await;
-    let large = vec![7; 1 << 20];
+    let mut deaf = Client::hello(relay.address()).await;
+    deaf.enter("R").await;
+    // More than all buffers between them take.
     for _ in 0..32 {
-        sender.send(140, &large).await;
+        sender.send(140, &vec![7; 1 << 20]).await;
     }
-    let mut stream = slow.stream;
-    let mut pace = tokio::time::interval(Duration::from_millis(20));
-    let (mut last, mut part) = (Vec::new(), vec![0; 64 << 10]);
-    // At some 3 MB/s.
-    soon("the end", async {
-        loop {
-            pace.tick().await;
-            match stream.read(&mut part).await {
-                Ok(0) => break,
-                Ok(read) => last.extend_from_slice(&part[..read]),
-                Err(error) => panic!("it was cut off: {error}"),
-            }
-            last.drain(..last.len().saturating_sub(1000));
+    until(&relay, "the reason", |relay| {
+        why(relay)
+            == [Failed::CutOff(
+                "it took nothing off the line for 1 s".into(),
+            )]
+    })
+    .await;
+    sender.barrier().await;
+}
+
+/// However often one comes back: the log is to be read, and has to fit on the disk.
+#[tokio::test]
+async fn lines_about_one_address_are_bounded_over_all_its_connections() {
+    let relay = Watched::start(strict()).await;
+    for _ in 0..8 {
+        let mut peer = Client::hello(relay.address()).await;
+        peer.raw(&frame(7, 0, &[b'x'; 2000]).repeat(300)).await;
+        peer.barrier().await;
+    }
+    let log = relay.log();
+    let lines = log.matches("refused").count();
+    assert!((500..=1000).contains(&lines), "{lines} lines");
+    // The next place for a line comes in a while.
+    soon("the rest to be counted", async {
+        while !relay
+            .log()
+            .contains("more lines about this address were left out")
+        {
+            let mut peer = Client::hello(relay.address()).await;
+            peer.send(7, b"Nowhere").await;
+            peer.barrier().await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     })
     .await;
-    let last = String::from_utf8_lossy(&last);
-    assert!(last.contains("bytes behind your room"), "it was not told");
+    relay.end();
+}
+
+/// A line says why, however long what a peer said is.
+#[tokio::test]
+async fn a_long_reason_is_cut_in_the_log() {
+    let relay = Watched::start(Limits::default()).await;
+    let mut peer = Client::hello(relay.address()).await;
+    let version = |letter: &str| join("R", &letter.repeat(250), "1.0.0", false);
+    peer.send(1, &version("é")).await;
+    let mut other = Client::hello(relay.address()).await;
+    peer.send(5, b"").await;
+    peer.barrier().await;
+    other.send(1, &version("ä")).await;
+    other.barrier().await;
+    assert!(
+        other.errors()[0].chars().count() > 500,
+        "it hears all of it"
+    );
+    let log = relay.log();
+    let line = log.lines().find(|line| line.contains("refused")).unwrap();
+    assert!(
+        line.contains("was made with") && line.chars().count() < 500,
+        "{line}"
+    );
+    relay.end();
+}
+
+/// The figures that the host sees are those of the wire.
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_are_what_came_and_went() {
+    const COMMANDS: u64 = 64;
+    const BYTES: usize = 1 << 20;
+    let relay = relay();
+    let before = SystemTime::now();
+    let mut sender = Client::hello(relay.address()).await;
+    let mut deaf = Client::hello(relay.address()).await;
+    let after = SystemTime::now();
+    let ids = [sender.id(), deaf.id()];
+    let figures = |id: &str| {
+        let peers = relay.directory().peers.into_iter();
+        peers.clone().find(|peer| peer.client_id == *id).unwrap()
+    };
+    for id in &ids {
+        let figures = figures(id);
+        assert!(before <= figures.since && figures.since <= after);
+        assert_eq!(
+            (figures.bytes_in, figures.lag_commands, figures.lag_bytes),
+            (0, 0, 0)
+        );
+    }
+
+    sender.make("R").await;
+    deaf.enter("R").await;
+    let command = frame(140, 7, &[7; BYTES]);
+    for _ in 0..COMMANDS {
+        sender.raw(&command).await;
+    }
+    sender.barrier().await;
+    let join = frame(1, 0, &join("R", "2.93.0", "1.0.0", false)).len();
+    let said = [
+        join + frame(5, 0, b"").len() + COMMANDS as usize * command.len() + frame(18, 0, b"").len(),
+        join,
+    ];
+    for (id, said) in ids.iter().zip(said) {
+        assert_eq!(figures(id).bytes_in, said as u64);
+    }
+    let lag = figures(&ids[1]);
+    assert!((1..=COMMANDS).contains(&lag.lag_commands), "{lag:?}");
+    assert_eq!(lag.lag_bytes, lag.lag_commands * command.len() as u64);
+    assert_eq!(
+        (figures(&ids[0]).lag_commands, figures(&ids[0]).lag_bytes),
+        (0, 0)
+    );
+
+    let all = |deaf: &Client| deaf.commands().len() as u64 == COMMANDS;
+    deaf.until("all commands", all).await;
+    assert_eq!(
+        (figures(&ids[1]).lag_commands, figures(&ids[1]).lag_bytes),
+        (0, 0)
+    );
+    for client in [&mut sender, &mut deaf] {
+        let id = client.id();
+        // What is still told of the room's size comes before an answer; what has gone is counted a little later.
+        soon("the same figures", async {
+            while figures(&id).bytes_out != client.bytes {
+                client.barrier().await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Client {
     pub(crate) clients: Mirror,
     pub(crate) rooms: Mirror,
     pub(crate) closed: bool,
+    /// Bytes of all frames that have come.
+    pub(crate) bytes: u64,
 }
 
 pub(crate) fn frame(kind: u16, id: u32, payload: &[u8]) -> Vec<u8> {
@@ -108,6 +110,7 @@ impl Client {
             clients: Mirror::new(),
             rooms: Mirror::new(),
             closed: false,
+            bytes: 0,
         }
     }
 
@@ -259,6 +262,7 @@ impl Client {
             }
         };
         let Got { kind, id, payload } = got;
+        self.bytes += 14 + payload.len() as u64;
         match kind {
             4 | 14 if !payload.is_empty() => {
                 let list = if kind == 4 {
