@@ -4,7 +4,8 @@
 //! `desk/colleagues.rs` for who is around) is one task; what takes long runs beside it and reports back: the connection
 //! (`opening.rs`, `link.rs`), our own relay (`hosted.rs`), what is around (`surroundings.rs`, painted by `around.rs`),
 //! saves and restores (`transfer.rs`), other programs (`programs.rs`). `doctor/` examines why somebody cannot get in,
-//! `instance/` takes the invites that other starts of the program hand over.
+//! `instance/` takes the invites that other starts of the program hand over, `speaker.rs` writes to terminals without
+//! waiting for them.
 
 mod action;
 mod around;
@@ -23,6 +24,7 @@ mod reaching;
 mod settings;
 mod settings_file;
 mod signals;
+mod speaker;
 mod start;
 mod surroundings;
 mod transfer;
@@ -45,6 +47,7 @@ pub use settings::{
     Theme, WindowPlace,
 };
 pub use signals::quit_signal;
+pub use speaker::{Speaker, Voice};
 pub use start::{Backend, Folders, runtime};
 pub use surroundings::{Public, Surroundings};
 pub use typed::{Typed, read_host};
