@@ -41,7 +41,9 @@ pub use handle::{Handle, Remote, pair};
 pub use instance::Instance;
 pub use logging::{LogTail, Logging, Terminal, start as start_logging};
 pub use opening::{host, port_failure, read_port};
-pub use reaching::{Address, Attempt, ByHand, Internet, Nearby, NearbyHost, PublicAddress, Share};
+pub use reaching::{
+    Address, Attempt, ByHand, Internet, Nearby, NearbyHost, PublicAddress, Share, Waiting,
+};
 pub use settings::{
     DEFAULT_PORT, Hosting, MAX_NAME_CHARS, MAX_SESSION_BYTES, RECENT_HOSTS, RoomKeeping, Settings,
     Theme, WindowPlace,
