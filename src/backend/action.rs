@@ -1,5 +1,7 @@
 //! What the user asks of the backend, and the news that come back once.
 
+use std::net::IpAddr;
+
 use super::settings::{Theme, WindowPlace};
 use super::view::Level;
 
@@ -64,6 +66,10 @@ pub enum Action {
     FindPublicAddress,
     /// Connect to a session announced on this network, by its [`id`](super::NearbyHost::id).
     ConnectNearby(String),
+    /// Let all in who wait at an address, and all who come from there later.
+    LetIn(IpAddr),
+    /// Turn all away who wait at an address, and for five minutes all who come from there.
+    TurnAway(IpAddr),
     /// Check the connection to a host, as `host` or `host:port`; without one, whether colleagues can reach
     /// this computer.
     RunDoctor(Option<String>),

@@ -29,7 +29,7 @@ use super::view::{BlenderProgram, Failure, Level, Membership, RoomState, Status,
 use crate::blender::{self, Installation};
 use crate::net::Target;
 use crate::reach::{Announcement, Typed, TypedError, understand};
-use crate::relay::Progress;
+use crate::relay::{GuestError, Progress};
 use crate::session::{Command, Event, Identity, Phase, Snapshot};
 
 /// How long after a change the settings are written, so that typing does not write each letter.
@@ -270,6 +270,11 @@ impl Desk {
                 self.show_as_set();
             }
             Action::ConnectNearby(id) => self.connect_nearby(&id),
+            Action::LetIn(address) => self.decide(|hosted| hosted.let_in(address)),
+            Action::TurnAway(address) => self.decide(|hosted| {
+                hosted.turn_away(address);
+                Ok(())
+            }),
             Action::RunDoctor(host) => self.examine(host),
             Action::StopDoctor => self.found(None),
             Action::CloseDoctor => {
@@ -387,6 +392,7 @@ impl Desk {
         }
         self.view.status = Status::Offline;
         self.surroundings.hide();
+        self.view.waiting.clear();
         self.view.attempts.clear();
         self.view.rooms.clear();
         self.view.people = 0;
@@ -557,6 +563,23 @@ impl Desk {
                 hosted.show(&mut self.view);
             }
             None => self.fail(not_connected()),
+        }
+    }
+
+    /// Carries out what the user has decided about somebody, and keeps it for the next time.
+    fn decide(&mut self, decision: impl FnOnce(&mut Hosted) -> Result<(), GuestError>) {
+        let Some(hosted) = &mut self.hosted else {
+            return;
+        };
+        let decided = decision(hosted);
+        hosted.show(&mut self.view);
+        self.view.settings.guests = hosted.guests();
+        self.save_soon();
+        if let Err(error) = decided {
+            self.fail(Failure {
+                what: format!("That address cannot be let in: {error}."),
+                advice: "What is decided about addresses is kept in settings.toml.".to_owned(),
+            });
         }
     }
 

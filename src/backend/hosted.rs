@@ -1,6 +1,7 @@
 //! Our own relay as the desk looks after it: its figures, what it writes down, and the rooms that ended.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
 use super::action::Notice;
-use super::reaching::Attempt;
+use super::reaching::{Attempt, Waiting};
 use super::view::{Failure, Flow, Level, RecentRoom, View};
-use crate::relay::{self, Directory, Recent, RecentRooms, Relay, plain};
+use crate::relay::{self, Directory, GuestError, Guests, Recent, RecentRooms, Relay, plain};
 
 /// How often the relay's figures are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -29,10 +30,11 @@ pub(super) struct Hosted {
     shelf: RecentRooms,
     /// Rings when a room has come to the recent ones or left them; `None` when rooms are not kept.
     bell: Option<watch::Receiver<()>>,
-    /// Rings when somebody could not get in.
+    /// Rings when somebody waits to be let in, or could not get in.
     guests_bell: watch::Receiver<u64>,
     /// When those are looked at: what comes together is shown together.
     guests_at: Option<Instant>,
+    waiting: Vec<Waiting>,
     attempts: Vec<Attempt>,
     /// One at a time, so that the last answer is the newest.
     listing: Option<JoinHandle<Vec<Recent>>>,
@@ -47,10 +49,10 @@ pub(super) struct Hosted {
 pub(super) enum Turn {
     /// Its figures are to be looked at.
     Look,
-    /// Somebody may not have got in.
+    /// Somebody may wait, or may not have got in.
     Guests,
-    /// Who did not is to be looked at.
-    Attempts,
+    /// Who does is to be looked at.
+    Door,
     /// The recent rooms may be others.
     List,
     /// Those are the recent rooms.
@@ -95,7 +97,9 @@ impl Hosted {
             figures: Figures::default(),
             bell: shelf.bell(),
             guests_bell: relay.guests_bell(),
-            guests_at: None,
+            // Somebody may wait since before the bell was there.
+            guests_at: Some(Instant::now()),
+            waiting: Vec::new(),
             attempts: Vec::new(),
             shelf,
             listing: None,
@@ -112,6 +116,27 @@ impl Hosted {
     /// Whether somebody new has to wait until the host lets them in.
     pub(super) fn asks(&self) -> bool {
         self.relay.asks()
+    }
+
+    /// Lets all in who wait at an address, now and later.
+    ///
+    /// # Errors
+    /// When it is banned, or too many are allowed.
+    pub(super) fn let_in(&mut self, address: IpAddr) -> Result<(), GuestError> {
+        self.relay.allow(address)?;
+        self.waiting.retain(|waiting| waiting.address != address);
+        Ok(())
+    }
+
+    /// Turns all away who wait at an address.
+    pub(super) fn turn_away(&mut self, address: IpAddr) {
+        self.relay.deny(address);
+        self.waiting.retain(|waiting| waiting.address != address);
+    }
+
+    /// What the host has decided about who may come.
+    pub(super) fn guests(&self) -> Guests {
+        self.relay.guests()
     }
 
     /// Where it listens.
@@ -199,7 +224,7 @@ impl Hosted {
             }
             Ok(()) = rung => Turn::List,
             Ok(()) = self.guests_bell.changed(), if self.guests_at.is_none() => Turn::Guests,
-            () = guests => Turn::Attempts,
+            () = guests => Turn::Door,
             Some(Ok(done)) = self.tasks.join_next() => Turn::Done(done),
             () = sleep_until(self.look_at) => Turn::Look,
         }
@@ -210,8 +235,9 @@ impl Hosted {
         match turn {
             Turn::Look => return self.look().map(Ok),
             Turn::Guests => self.guests_at = Some(Instant::now() + GATHER),
-            Turn::Attempts => {
+            Turn::Door => {
                 self.guests_at = None;
+                self.waiting = self.relay.waiting().iter().map(waiting).collect();
                 let attempts = self.relay.attempts();
                 self.attempts = attempts.iter().rev().map(attempt).collect();
             }
@@ -237,6 +263,7 @@ impl Hosted {
                 person.flow = self.figures.people.get(&person.id).copied();
             }
         }
+        view.waiting.clone_from(&self.waiting);
         view.attempts.clone_from(&self.attempts);
         view.keeps_rooms = self.bell.is_some() && self.relay.trouble().is_none();
         view.trouble.clone_from(&self.figures.trouble);
@@ -412,6 +439,13 @@ fn recent_room(recent: Recent) -> RecentRoom {
         size_bytes: recent.bytes,
         ended: recent.ended,
         reopening: false,
+    }
+}
+
+fn waiting(waiting: &relay::Waiting) -> Waiting {
+    Waiting {
+        address: waiting.address,
+        since: waiting.since,
     }
 }
 

@@ -20,6 +20,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::speaker::Speaker;
 use super::view::{Level, LogLine};
 
 /// Lines kept for the window.
@@ -67,12 +68,14 @@ impl LogTail {
     }
 }
 
-/// The log as long as the program runs: what is written last reaches the file when this is dropped.
+/// The log as long as the program runs: what is written last reaches the file and the terminal when this is
+/// dropped.
 #[derive(Debug)]
 pub struct Logging {
     /// The newest lines.
     pub tail: LogTail,
     _files: Option<WorkerGuard>,
+    _terminal: Option<Speaker>,
 }
 
 /// Where the log goes besides the window.
@@ -113,11 +116,18 @@ pub fn start(folder: Option<&Path>, terminal: Terminal) -> Logging {
             .with_ansi(false)
             .with_writer(files)
     });
-    let terminal = (terminal == Terminal::Loud).then(|| {
+    // Whoever logs may hold a lock that others wait for, and a terminal may take nothing (Ctrl-S).
+    let speaker = (terminal == Terminal::Loud).then(|| Speaker::start(std::io::stderr(), left_out));
+    let (speaker, mute) = match speaker.transpose() {
+        Ok(speaker) => (speaker, None),
+        Err(error) => (None, Some(error)),
+    };
+    let terminal = speaker.as_ref().map(|speaker| {
+        let voice = speaker.voice();
         tracing_subscriber::fmt::layer()
             .with_target(false)
             .with_ansi(std::io::stderr().is_terminal())
-            .with_writer(std::io::stderr)
+            .with_writer(move || voice.clone())
     });
     let wanted = std::env::var("MIXDESK_LOG").ok();
     let (filter, misunderstood) = match wanted.as_deref().map(filter) {
@@ -136,13 +146,21 @@ pub fn start(folder: Option<&Path>, terminal: Terminal) -> Logging {
     if let Some(error) = trouble {
         tracing::warn!("no log files are written: {error}");
     }
+    if let Some(error) = mute {
+        tracing::warn!("the log does not stand in the terminal: {error}");
+    }
     if let Some(error) = misunderstood {
         tracing::warn!("MIXDESK_LOG was not understood, and does nothing: {error}");
     }
     Logging {
         tail,
         _files: guard,
+        _terminal: speaker,
     }
+}
+
+fn left_out(lines: u64) -> String {
+    format!("… {lines} lines of the log are missing here: the terminal took nothing.\n")
 }
 
 /// What is logged unless the user wants something else.

@@ -4,7 +4,8 @@
 //! `desk/colleagues.rs` for who is around) is one task; what takes long runs beside it and reports back: the connection
 //! (`opening.rs`, `link.rs`), our own relay (`hosted.rs`), what is around (`surroundings.rs`, painted by `around.rs`),
 //! saves and restores (`transfer.rs`), other programs (`programs.rs`). `doctor/` examines why somebody cannot get in,
-//! `instance/` takes the invites that other starts of the program hand over.
+//! `instance/` takes the invites that other starts of the program hand over, `speaker.rs` writes to terminals without
+//! waiting for them.
 
 mod action;
 mod around;
@@ -23,6 +24,7 @@ mod reaching;
 mod settings;
 mod settings_file;
 mod signals;
+mod speaker;
 mod start;
 mod surroundings;
 mod transfer;
@@ -39,12 +41,15 @@ pub use handle::{Handle, Remote, pair};
 pub use instance::Instance;
 pub use logging::{LogTail, Logging, Terminal, start as start_logging};
 pub use opening::{host, port_failure, read_port};
-pub use reaching::{Address, Attempt, ByHand, Internet, Nearby, NearbyHost, PublicAddress, Share};
+pub use reaching::{
+    Address, Attempt, ByHand, Internet, Nearby, NearbyHost, PublicAddress, Share, Waiting,
+};
 pub use settings::{
     DEFAULT_PORT, Hosting, MAX_NAME_CHARS, MAX_SESSION_BYTES, RECENT_HOSTS, RoomKeeping, Settings,
     Theme, WindowPlace,
 };
 pub use signals::quit_signal;
+pub use speaker::{Speaker, Voice};
 pub use start::{Backend, Folders, runtime};
 pub use surroundings::{Public, Surroundings};
 pub use typed::{Typed, read_host};

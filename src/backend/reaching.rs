@@ -156,6 +156,15 @@ pub struct NearbyHost {
     pub is_ours: bool,
 }
 
+/// Somebody who waits to be let in; perhaps with several connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// From where.
+    pub address: IpAddr,
+    /// Since when.
+    pub since: SystemTime,
+}
+
 /// Somebody who reached this computer, and did not get in; or several times alike.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Attempt {

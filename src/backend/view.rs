@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::examination::Examination;
-use super::reaching::{Attempt, Nearby, Share};
+use super::reaching::{Attempt, Nearby, Share, Waiting};
 use super::settings::Settings;
 use crate::protocol::EMPTY_COMMANDS;
 
@@ -18,6 +18,8 @@ pub struct View {
     pub share: Option<Share>,
     /// The sessions announced on this network.
     pub nearby: Nearby,
+    /// Who waits to be let in while this computer hosts, who came first first.
+    pub waiting: Vec<Waiting>,
     /// Who reached this computer while it hosts and did not get in, the latest first.
     pub attempts: Vec<Attempt>,
     /// The check of the connection that was asked for, until it is closed.

@@ -1,19 +1,26 @@
 //! What can be typed while `mixdesk host` runs, and what it tells by itself: who waits to be let in.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{print, stdin};
+use super::print::{self, Printer};
+use super::stdin;
 use crate::backend::words;
-use crate::relay::{Guests, Origin, Relay};
+use crate::relay::{Guests, Origin, Relay, Waiting};
 
 /// How long after a change it is told: what changes together is told together.
 const TELL_AFTER: Duration = Duration::from_millis(100);
+/// Who goes and comes back to wait again is told again after so long.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+/// Addresses that are remembered as told, and are waited for by nobody just now.
+const TOLD: usize = 1024;
+/// If more wait at once, only how many is told.
+const TOLD_AT_ONCE: usize = 8;
 
 /// The commands, as `help` shows them.
 const HELP: &str = "\
@@ -82,11 +89,16 @@ fn origin(text: &str) -> Result<Origin, String> {
 
 /// Attends to a relay for as long as it runs: carries out what is typed, tells who waits, and gives
 /// what the host decides to `keep`. Never ends, also when nobody types any more.
-pub(super) async fn attend(relay: &Relay, as_json: bool, mut keep: impl FnMut(Guests)) {
+pub(super) async fn attend(
+    relay: &Relay,
+    printer: &Printer,
+    as_json: bool,
+    mut keep: impl FnMut(Guests),
+) {
     let mut lines = stdin::lines();
     let mut typing = true;
     let mut bell = relay.guests_bell();
-    let (mut told, mut kept) = (BTreeSet::new(), relay.guests());
+    let (mut told, mut kept) = (Told::default(), relay.guests());
     // At once: somebody may wait since before the bell was there.
     let mut look_at = Some(Instant::now());
     loop {
@@ -99,7 +111,7 @@ pub(super) async fn attend(relay: &Relay, as_json: bool, mut keep: impl FnMut(Gu
         // Whoever reads our output may end, and we host on.
         let _read = tokio::select! {
             line = lines.recv(), if typing => match line {
-                Some(line) => answer(relay, &line, as_json),
+                Some(line) => answer(relay, printer, &line, as_json),
                 None => {
                     typing = false;
                     Ok(())
@@ -118,70 +130,103 @@ pub(super) async fn attend(relay: &Relay, as_json: bool, mut keep: impl FnMut(Gu
                     keep(guests.clone());
                     kept = guests;
                 }
-                tell_waiting(relay, &mut told, as_json)
+                tell_waiting(relay, printer, &mut told, as_json)
             }
         };
+    }
+}
+
+/// Who was told to wait.
+#[derive(Debug, Default)]
+struct Told {
+    /// What the programs were told.
+    list: Vec<Waiting>,
+    /// When people were told of an address, or it was last seen to wait.
+    seen: BTreeMap<Origin, Instant>,
+}
+
+impl Told {
+    /// Those of whom people are to be told now: each once, also when it goes and comes back at once.
+    fn new_among(&mut self, waiting: &[Waiting], now: Instant) -> Vec<IpAddr> {
+        let is_recent = |seen: &Instant| now.saturating_duration_since(*seen) < TELL_AGAIN;
+        self.seen.retain(|_, seen| is_recent(seen));
+        let mut new = Vec::new();
+        for Waiting { address, .. } in waiting {
+            if self.seen.insert(Origin::from(*address), now).is_none() {
+                new.push(*address);
+            }
+        }
+        while self.seen.len() > TOLD + waiting.len() {
+            let oldest = self.seen.iter().min_by_key(|(_, seen)| **seen);
+            let Some(oldest) = oldest.map(|(origin, _)| *origin) else {
+                break;
+            };
+            self.seen.remove(&oldest);
+        }
+        new
     }
 }
 
 /// Tells who waits: in words each once, for programs all of them whenever they change.
 fn tell_waiting(
     relay: &Relay,
-    told: &mut BTreeSet<(SystemTime, Origin)>,
+    printer: &Printer,
+    told: &mut Told,
     as_json: bool,
 ) -> io::Result<()> {
     let waiting = relay.waiting();
-    let now: BTreeSet<_> = waiting
-        .iter()
-        .map(|waiting| (waiting.since, waiting.address.into()))
-        .collect();
-    let before = std::mem::replace(told, now);
     if as_json {
-        return if before == *told {
-            Ok(())
+        let now = waiting_json(&waiting);
+        let is_new = waiting_json(&told.list) != now;
+        told.list = waiting;
+        return if is_new {
+            printer.json(&json!({"event": "waiting", "waiting": now}))
         } else {
-            print::json(&json!({"event": "waiting", "waiting": waiting_json(relay)}))
+            Ok(())
         };
     }
-    for waiting in waiting {
-        if !before.contains(&(waiting.since, waiting.address.into())) {
-            let address = waiting.address;
-            print::line(&format!(
-                "{address} waits to be let in. Type “allow {address}” or “deny {address}”."
-            ))?;
-        }
+    let new = told.new_among(&waiting, Instant::now());
+    if new.len() > TOLD_AT_ONCE {
+        return printer.line(&format!(
+            "{} addresses more wait to be let in. Type “people” to see who does.",
+            new.len()
+        ));
     }
-    Ok(())
+    new.iter().try_for_each(|address| {
+        printer.line(&format!(
+            "{address} waits to be let in. Type “allow {address}” or “deny {address}”."
+        ))
+    })
 }
 
-fn answer(relay: &Relay, line: &str, as_json: bool) -> io::Result<()> {
+fn answer(relay: &Relay, printer: &Printer, line: &str, as_json: bool) -> io::Result<()> {
     let done = match Order::parse(line) {
         Ok(None) => return Ok(()),
         Ok(Some(order)) => carry_out(relay, order),
         Err(error) => Err(error),
     };
     match done {
-        Ok(Told::Words(text)) if as_json => print::json(&json!({"event": "done", "text": text})),
-        Ok(Told::Words(text)) => print::line(&text),
-        Ok(Told::List(_, list)) if as_json => print::json(&list),
-        Ok(Told::List(lines, _)) => lines.iter().try_for_each(|line| print::line(line)),
-        Err(error) if as_json => print::json(&json!({"event": "failed", "text": error})),
+        Ok(Answer::Words(text)) if as_json => printer.json(&json!({"event": "done", "text": text})),
+        Ok(Answer::Words(text)) => printer.line(&text),
+        Ok(Answer::List(_, list)) if as_json => printer.json(&list),
+        Ok(Answer::List(lines, _)) => lines.iter().try_for_each(|line| printer.line(line)),
+        Err(error) if as_json => printer.json(&json!({"event": "failed", "text": error})),
         Err(error) => {
-            print::note(&error);
+            printer.note(&error);
             Ok(())
         }
     }
 }
 
 /// What an order gives.
-enum Told {
+enum Answer {
     Words(String),
     /// Lines for people, and the same for programs.
     List(Vec<String>, Value),
 }
 
-fn carry_out(relay: &Relay, order: Order) -> Result<Told, String> {
-    Ok(Told::Words(match order {
+fn carry_out(relay: &Relay, order: Order) -> Result<Answer, String> {
+    Ok(Answer::Words(match order {
         Order::Allow(origin) => {
             relay.allow(origin).map_err(|error| format!("{error}."))?;
             format!("{origin} is let in.")
@@ -217,18 +262,18 @@ fn carry_out(relay: &Relay, order: Order) -> Result<Told, String> {
         Order::Attempts => return Ok(attempts(relay)),
         Order::Help => {
             let lines = HELP.lines().map(str::to_owned).collect();
-            return Ok(Told::List(lines, json!({"event": "help", "text": HELP})));
+            return Ok(Answer::List(lines, json!({"event": "help", "text": HELP})));
         }
     }))
 }
 
-fn people(relay: &Relay) -> Told {
+fn people(relay: &Relay) -> Answer {
     let (people, waiting) = (relay.people(), relay.waiting());
     let mut lines: Vec<_> = people
         .iter()
         .map(|person| {
-            let name = person.name.as_deref().unwrap_or("–");
-            let room = person.room.as_deref().unwrap_or("–");
+            let name = print::name(person.name.as_deref().unwrap_or("–"));
+            let room = print::name(person.room.as_deref().unwrap_or("–"));
             format!("{:<24} {name:<24} {room}", person.client_id)
         })
         .collect();
@@ -251,12 +296,12 @@ fn people(relay: &Relay) -> Told {
             })
         })
         .collect();
-    let list = json!({"event": "people", "people": people, "waiting": waiting_json(relay)});
-    Told::List(lines, list)
+    let list = json!({"event": "people", "people": people, "waiting": waiting_json(&waiting)});
+    Answer::List(lines, list)
 }
 
-fn waiting_json(relay: &Relay) -> Vec<Value> {
-    let waiting = relay.waiting().into_iter().map(|waiting| {
+fn waiting_json(waiting: &[Waiting]) -> Vec<Value> {
+    let waiting = waiting.iter().map(|waiting| {
         json!({
             "address": waiting.address.to_string(),
             "since": seconds(waiting.since),
@@ -266,7 +311,7 @@ fn waiting_json(relay: &Relay) -> Vec<Value> {
     waiting.collect()
 }
 
-fn bans(relay: &Relay) -> Told {
+fn bans(relay: &Relay) -> Answer {
     let bans = relay.bans();
     let mut lines: Vec<_> = bans
         .iter()
@@ -296,10 +341,10 @@ fn bans(relay: &Relay) -> Told {
             })
         })
         .collect();
-    Told::List(lines, json!({"event": "bans", "bans": bans}))
+    Answer::List(lines, json!({"event": "bans", "bans": bans}))
 }
 
-fn attempts(relay: &Relay) -> Told {
+fn attempts(relay: &Relay) -> Answer {
     let attempts = relay.attempts();
     let mut lines: Vec<_> = attempts
         .iter()
@@ -330,7 +375,7 @@ fn attempts(relay: &Relay) -> Told {
             })
         })
         .collect();
-    Told::List(lines, json!({"event": "attempts", "attempts": attempts}))
+    Answer::List(lines, json!({"event": "attempts", "attempts": attempts}))
 }
 
 /// Seconds since 1970.
@@ -389,6 +434,36 @@ mod tests {
         assert_eq!(Order::parse(" \n"), Ok(None));
         let forever = format!("ban 192.0.2.1 {}", u64::MAX);
         assert!(matches!(parse(&forever), Order::Ban(_, Some(_), _)));
+    }
+
+    #[test]
+    fn who_comes_back_at_once_is_told_once() {
+        let waiting = |number: u32, since: u64| Waiting {
+            address: IpAddr::from(number.to_be_bytes()),
+            since: UNIX_EPOCH + Duration::from_secs(since),
+            connections: 1,
+        };
+        let (mut told, mut now) = (Told::default(), Instant::now());
+        let ada = waiting(0xc000_0201, 0);
+        assert_eq!(
+            told.new_among(std::slice::from_ref(&ada), now),
+            [ada.address]
+        );
+        for since in 1..100 {
+            now += Duration::from_secs(1);
+            assert!(told.new_among(&[], now).is_empty());
+            let again = waiting(0xc000_0201, since);
+            assert!(told.new_among(&[again], now).is_empty());
+        }
+        now += TELL_AGAIN;
+        let later = [ada, waiting(0xc000_0202, 200)];
+        assert_eq!(told.new_among(&later, now).len(), 2);
+        // Nor does it grow with the addresses that somebody has.
+        for number in 0..5000 {
+            now += Duration::from_millis(1);
+            assert_eq!(told.new_among(&[waiting(number, 300)], now).len(), 1);
+        }
+        assert!(told.seen.len() <= TOLD + 1);
     }
 
     #[test]

@@ -8,8 +8,9 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{interval, timeout};
 
+use super::print::{self, Printer};
 use super::ways::Ways;
-use super::{Exit, HostArgs, commands, print};
+use super::{Exit, HostArgs, commands, no_threads};
 use crate::backend::{Folders, Hosting, Settings, Surroundings, host as start_relay, port_failure};
 use crate::net::{Bind, raise_open_files};
 use crate::reach::Announcement;
@@ -28,8 +29,15 @@ pub async fn host(
     folders: Option<&Folders>,
     quit: impl Future<Output = ()>,
 ) -> Exit {
+    let printer = match Printer::start(args.json) {
+        Ok(printer) => printer,
+        Err(error) => {
+            print::note(&no_threads(&error));
+            return Exit::Failed;
+        }
+    };
     let hosting = settings.hosting(folders.map(|folders| folders.rooms.as_path()));
-    if !are_recent(&args.reopen, &hosting) {
+    if !are_recent(&args.reopen, &hosting, &printer) {
         return Exit::NoRoom;
     }
     raise_open_files();
@@ -40,32 +48,34 @@ pub async fn host(
         Ok(relay) => relay,
         Err(error) => {
             let failure = port_failure(&error);
-            print::note(&format!("{} {}", failure.what, failure.advice));
+            printer.note(&format!("{} {}", failure.what, failure.advice));
             return Exit::Failed;
         }
     };
     let port = relay.address().port();
     if let Some(why) = relay.trouble() {
-        print::note(&format!(
+        printer.note(&format!(
             "Rooms are kept in memory only until this is put right, and are lost if this program ends before: {why}."
         ));
     }
     for lost in relay.not_brought_back() {
-        print::note(&format!("A room could not be brought back: {lost}."));
+        printer.note(&format!("A room could not be brought back: {lost}."));
     }
     for room in relay.repaired() {
-        print::note(&format!(
+        printer.note(&format!(
             "The file of the room “{room}” was damaged: what could be read of it is back. The log says more."
         ));
     }
     if !relay.brought_back().is_empty() {
-        print::note(&format!(
-            "Brought back: {}.",
-            relay.brought_back().join(", ")
-        ));
+        let rooms: Vec<_> = relay
+            .brought_back()
+            .iter()
+            .map(|room| print::name(room))
+            .collect();
+        printer.note(&format!("Brought back: {}.", rooms.join(", ")));
     }
     for id in &args.reopen {
-        if reopen(&relay, id, args.json).await.is_err() {
+        if reopen(&relay, id, args.json, &printer).await.is_err() {
             return Exit::Failed;
         }
     }
@@ -75,13 +85,14 @@ pub async fn host(
     // The first look at the addresses, which takes some milliseconds.
     let _looked = timeout(FIRST_LOOK, surroundings.changed()).await;
     surroundings.host(announcement(&relay, &settings), &settings);
-    let Ok(mut ways) = Ways::tell(port, args.json, &surroundings) else {
+    let told = Ways::tell(&printer, port, args.json, &surroundings).ok();
+    let Some(mut ways) = told.filter(|_| printer.is_read()) else {
         tokio::join!(relay.stop(), surroundings.leave());
         return Exit::Failed;
     };
     let keep = |guests: Guests| {
         if let Some(Err(error)) = folders.map(|folders| folders.keep_guests(guests)) {
-            print::note(&format!(
+            printer.note(&format!(
                 "Your settings could not be kept, so this holds only as long as you host: {error}."
             ));
         }
@@ -104,15 +115,15 @@ pub async fn host(
     tokio::select! {
         () = quit => {}
         () = attending => {}
-        () = commands::attend(&relay, args.json, keep) => {}
+        () = commands::attend(&relay, &printer, args.json, keep) => {}
     }
-    print::note("Ending: everybody gets what is ready for them.");
+    printer.note("Ending: everybody gets what is ready for them.");
     tokio::join!(relay.stop(), surroundings.leave());
     Exit::Done
 }
 
 /// Whether all of these are recent rooms; says which is not.
-fn are_recent(ids: &[String], hosting: &Hosting) -> bool {
+fn are_recent(ids: &[String], hosting: &Hosting, printer: &Printer) -> bool {
     if ids.is_empty() {
         return true;
     }
@@ -122,7 +133,7 @@ fn are_recent(ids: &[String], hosting: &Hosting) -> bool {
         .iter()
         .find(|id| recent.iter().all(|room| room.id != **id));
     if let Some(id) = missing {
-        print::note(&format!(
+        printer.note(&format!(
             "There is no recent room with the id “{id}”. “mixdesk recent” lists them."
         ));
     }
@@ -130,12 +141,12 @@ fn are_recent(ids: &[String], hosting: &Hosting) -> bool {
 }
 
 /// Brings back a room that has ended. Hosting goes on without it where that does not work.
-async fn reopen(relay: &Relay, id: &str, as_json: bool) -> io::Result<()> {
+async fn reopen(relay: &Relay, id: &str, as_json: bool, printer: &Printer) -> io::Result<()> {
     match relay.reopen(id.to_owned()).await {
-        Ok(room) if as_json => print::json(&json!({"event": "reopened", "id": id, "room": room})),
-        Ok(room) => print::line(&format!("Brought back: {room}")),
+        Ok(room) if as_json => printer.json(&json!({"event": "reopened", "id": id, "room": room})),
+        Ok(room) => printer.line(&format!("Brought back: {room}")),
         Err(why) => {
-            print::note(&format!("“{id}” could not be brought back: {why}"));
+            printer.note(&format!("“{id}” could not be brought back: {why}"));
             Ok(())
         }
     }

@@ -18,6 +18,7 @@ mod stdin;
 mod watch;
 mod ways;
 
+use std::io;
 use std::process::ExitCode;
 
 pub use args::{Args, Command, HostArgs};
@@ -75,9 +76,7 @@ pub fn run(command: &Command) -> Exit {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
-            note(&format!(
-                "The system gives this program no threads: {error}."
-            ));
+            note(&no_threads(&error));
             return Exit::Failed;
         }
     };
@@ -97,4 +96,8 @@ pub fn run(command: &Command) -> Exit {
     });
     runtime.shutdown_background();
     exit
+}
+
+fn no_threads(error: &io::Error) -> String {
+    format!("The system gives this program no threads: {error}.")
 }

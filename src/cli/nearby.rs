@@ -70,7 +70,7 @@ fn changes(told: &mut HashMap<String, Found>, sessions: &[Found], as_json: bool)
         if as_json {
             print::json(&json!({"event": "gone", "id": gone.id, "name": gone.name}))?;
         } else {
-            print::line(&format!("Gone: {}", gone.name))?;
+            print::line(&format!("Gone: {}", print::name(&gone.name)))?;
         }
     }
     for session in sessions {
@@ -111,7 +111,7 @@ fn row(session: &Found) -> [String; 6] {
         _ => "",
     };
     [
-        session.name.clone(),
+        print::name(&session.name).into_owned(),
         session.best().map_or_else(String::new, as_typed),
         count(session.people),
         count(session.rooms),

@@ -51,7 +51,7 @@ fn as_table(rooms: &[Recent]) -> io::Result<()> {
     let now = SystemTime::now();
     let rows = rooms.iter().map(|room| {
         [
-            room.room.clone(),
+            print::name(&room.room).into_owned(),
             words::bytes(room.bytes),
             words::ago(now.duration_since(room.ended).unwrap_or_default()),
             room.id.clone(),

@@ -100,9 +100,9 @@ fn as_table(snapshot: &Snapshot) -> io::Result<()> {
     .map(str::to_owned);
     let mut rows = vec![heads];
     for (name, room) in snapshot.rooms.iter() {
-        let text = |name| room.text(name).unwrap_or_default();
+        let text = |name| print::name(&room.text(name).unwrap_or_default()).into_owned();
         rows.push([
-            name.clone(),
+            print::name(name).into_owned(),
             people(snapshot, name).to_string(),
             words::bytes(room.count(attribute::BYTE_SIZE).unwrap_or_default()),
             room.count(attribute::COMMAND_COUNT)

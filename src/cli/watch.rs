@@ -154,19 +154,19 @@ impl Story {
                     .collect();
                 self.say(
                     &json!({"event": "entered", "room": room, "people": people}),
-                    &format!("In “{}”. People here: {}.", room, list(&people)),
+                    &format!("In “{room}”. People here: {}.", list(&people)),
                 )?;
             }
             Event::PersonEntered { name, room } if room == self.room => {
                 self.say(
                     &json!({"event": "person-entered", "name": name}),
-                    &format!("{name} joined."),
+                    &format!("{} joined.", print::name(&name)),
                 )?;
             }
             Event::PersonLeft { name, room } if room == self.room => {
                 self.say(
                     &json!({"event": "person-left", "name": name}),
-                    &format!("{name} left."),
+                    &format!("{} left.", print::name(&name)),
                 )?;
             }
             Event::Told(text) => {
@@ -217,5 +217,6 @@ fn list(people: &[String]) -> String {
     if people.is_empty() {
         return "nobody else".to_owned();
     }
+    let people: Vec<_> = people.iter().map(|name| print::name(name)).collect();
     people.join(", ")
 }

@@ -4,13 +4,14 @@ use std::io;
 
 use serde_json::json;
 
-use super::print;
+use super::print::Printer;
 use crate::backend::{Surroundings, as_typed};
 use crate::reach::{Address, MappingState};
 
 /// What was told of the ways here.
 #[derive(Debug)]
-pub(super) struct Ways {
+pub(super) struct Ways<'a> {
+    printer: &'a Printer,
     port: u16,
     as_json: bool,
     addresses: Vec<Address>,
@@ -18,20 +19,26 @@ pub(super) struct Ways {
     invite: Option<String>,
 }
 
-impl Ways {
+impl<'a> Ways<'a> {
     /// Tells the ways at the start.
-    pub(super) fn tell(port: u16, as_json: bool, surroundings: &Surroundings) -> io::Result<Self> {
+    pub(super) fn tell(
+        printer: &'a Printer,
+        port: u16,
+        as_json: bool,
+        surroundings: &Surroundings,
+    ) -> io::Result<Self> {
         let addresses = surroundings.addresses().to_vec();
         if as_json {
-            print::json(
+            printer.json(
                 &json!({"event": "hosting", "port": port, "addresses": objects(&addresses)}),
             )?;
         } else {
-            print::line(&format!("Hosting on port {port}."))?;
-            in_words(&addresses, port)?;
-            print::line("Press Ctrl-C to stop, type help for what else you can do.")?;
+            printer.line(&format!("Hosting on port {port}."))?;
+            in_words(printer, &addresses, port)?;
+            printer.line("Press Ctrl-C to stop, type help for what else you can do.")?;
         }
         let mut ways = Self {
+            printer,
             port,
             as_json,
             addresses,
@@ -47,10 +54,12 @@ impl Ways {
         if self.addresses != surroundings.addresses() {
             self.addresses = surroundings.addresses().to_vec();
             if self.as_json {
-                print::json(&json!({"event": "addresses", "addresses": objects(&self.addresses)}))?;
+                self.printer
+                    .json(&json!({"event": "addresses", "addresses": objects(&self.addresses)}))?;
             } else {
-                print::line("This computer's addresses have changed.")?;
-                in_words(&self.addresses, self.port)?;
+                self.printer
+                    .line("This computer's addresses have changed.")?;
+                in_words(self.printer, &self.addresses, self.port)?;
             }
         }
         let mapping = surroundings.mapping();
@@ -65,9 +74,10 @@ impl Ways {
             self.invite = invite;
             match &self.invite {
                 Some(invite) if self.as_json => {
-                    print::json(&json!({"event": "invite", "invite": invite}))?;
+                    self.printer
+                        .json(&json!({"event": "invite", "invite": invite}))?;
                 }
-                Some(invite) => print::line(&format!("Invite: {invite}"))?,
+                Some(invite) => self.printer.line(&format!("Invite: {invite}"))?,
                 None => {}
             }
         }
@@ -83,7 +93,7 @@ impl Ways {
                     "inside": by_hand.inside.to_string(),
                 })
             });
-            return print::json(&json!({
+            return self.printer.json(&json!({
                 "event": "internet",
                 "asking": *state == MappingState::Asking,
                 "outside": state.outside().map(|outside| outside.to_string()),
@@ -95,7 +105,8 @@ impl Ways {
         let advice = state
             .advice()
             .map_or_else(String::new, |advice| format!(" {advice}"));
-        print::line(&format!("Internet: {}{advice}", state.words()))
+        self.printer
+            .line(&format!("Internet: {}{advice}", state.words()))
     }
 }
 
@@ -110,19 +121,21 @@ fn objects(addresses: &[Address]) -> Vec<serde_json::Value> {
     addresses.iter().map(object).collect()
 }
 
-fn in_words(addresses: &[Address], port: u16) -> io::Result<()> {
+fn in_words(printer: &Printer, addresses: &[Address], port: u16) -> io::Result<()> {
     let best = addresses
         .first()
         .filter(|address| address.kind.for_colleagues());
     match best {
-        Some(best) => print::line(&format!(
+        Some(best) => printer.line(&format!(
             "Give this address to your colleagues: {}",
             as_typed((best.ip, port).into())
         ))?,
-        None => print::line("No network was found: only this computer can connect, to localhost.")?,
+        None => {
+            printer.line("No network was found: only this computer can connect, to localhost.")?;
+        }
     }
     for address in addresses {
-        print::line(&format!(
+        printer.line(&format!(
             "  {:<40} {}",
             address.ip.to_string(),
             address.kind.label()

@@ -1,8 +1,8 @@
 //! What needs attention: a failure until it is dismissed, a lost connection until it is back, rooms that
-//! are not written down until they are.
+//! are not written down until they are, somebody who waits to be let in until there is an answer.
 
 use std::borrow::Cow;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use egui::{
     Align, Color32, CornerRadius, Frame, Label, Layout, Margin, RichText, Role, Stroke, Ui,
@@ -10,6 +10,7 @@ use egui::{
 };
 
 use super::dialogs::{Dialogs, check_connection};
+use super::format;
 use super::header::retry_words;
 use super::icons::Icon;
 use super::theme::{RADIUS, TEXT_SMALL, tokens};
@@ -19,6 +20,10 @@ use crate::backend::{Action, Failure, Status, View};
 
 /// Starts the check of the connection.
 const CHECK: &str = "Find out why";
+/// As many of those who wait are shown; their number is told.
+const WAITING: usize = 3;
+/// How long somebody waits is told anew so often.
+const AGES_EVERY: Duration = Duration::from_secs(60);
 /// Width of the widest button, in points.
 const WIDEST: f32 = 118.0;
 
@@ -50,6 +55,7 @@ pub(crate) fn ui(
             None => {}
         }
     }
+    waiting(ui, view, veil, actions);
     let bad = (tokens.bad, tokens.bad_fill);
     if let Some(Failure { what, advice }) = &view.trouble {
         banner(ui, bad, &veil.within(what), &[veil.within(advice)], &[]);
@@ -67,6 +73,30 @@ pub(crate) fn ui(
             Some(_) => {
                 check_connection(view.tried.clone(), actions, dialogs);
             }
+            None => {}
+        }
+    }
+}
+
+/// Paints who waits to be let in.
+fn waiting(ui: &mut Ui, view: &View, veil: Veil, actions: &mut Vec<Action>) {
+    let colors = (tokens(ui).warning, tokens(ui).warning_fill);
+    let now = SystemTime::now();
+    for (number, waiting) in view.waiting.iter().take(WAITING).enumerate() {
+        ui.request_repaint_after(AGES_EVERY);
+        let address = waiting.address.to_string();
+        let title = format!("{} waits to be let in", veil.over(&address));
+        let age = format::ago(now.duration_since(waiting.since).unwrap_or_default());
+        let more = match view.waiting.len().saturating_sub(WAITING) {
+            more @ 1.. if number + 1 == WAITING => format!(" {more} more wait after that."),
+            _ => String::new(),
+        };
+        let line = format!(
+            "Came {age}. Let in holds for this address later, too; Turn away for five minutes.{more}"
+        );
+        match banner(ui, colors, &title, &[line.into()], &["Let in", "Turn away"]) {
+            Some(0) => actions.push(Action::LetIn(waiting.address)),
+            Some(_) => actions.push(Action::TurnAway(waiting.address)),
             None => {}
         }
     }

@@ -18,6 +18,7 @@ mod kind;
 mod message;
 mod run;
 mod sceneless;
+mod shown;
 mod wire;
 
 pub use attributes::{Attributes, NamedAttributes, parse_named, write_named};
@@ -29,6 +30,7 @@ pub use kind::Kind;
 pub use message::{ClientMessage, JoinRequest, RelayMessage, attribute};
 pub use run::{FrameRef, Run};
 pub use sceneless::{ANY_VERSION, EMPTY_COMMANDS, empty_batch};
+pub use shown::{cut, harmless, plays_tricks};
 pub use wire::{Take, WireError};
 
 /// The port Mixer listens on unless told otherwise.

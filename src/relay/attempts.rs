@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use thiserror::Error;
 
 use super::guests::Origin;
-use crate::protocol::Foreign;
+use crate::protocol::{Foreign, cut, harmless};
 
 /// How many are kept.
 const KEPT: usize = 200;
@@ -100,19 +100,16 @@ impl Failed {
 
     fn shortened(self) -> Self {
         match self {
-            Self::CutOff(text) => Self::CutOff(short(text)),
-            Self::Refused(text) => Self::Refused(short(text)),
+            Self::CutOff(text) => Self::CutOff(short(&text)),
+            Self::Refused(text) => Self::Refused(short(&text)),
             other => other,
         }
     }
 }
 
-fn short(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(TEXT_CHARS) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
+/// It is shown among other lines, and is not to look like some.
+fn short(text: &str) -> String {
+    cut(&harmless(text), TEXT_CHARS).into_owned()
 }
 
 /// An attempt that failed, or several that failed alike.
@@ -212,6 +209,23 @@ mod tests {
         let list = attempts.list();
         assert_eq!(list.len(), KEPT);
         assert!(list.iter().all(|one| one.why.to_string().len() < 400));
+    }
+
+    #[test]
+    fn what_a_peer_said_cannot_look_like_another_line() {
+        let mut attempts = Attempts::default();
+        let forged = "There is no room “x\n192.0.2.9 reached us\u{202e}”.";
+        let whys: [fn(String) -> Failed; 2] = [Failed::Refused, Failed::CutOff];
+        for why in whys {
+            attempts.record(ip(1), why(forged.to_owned()), UNIX_EPOCH);
+        }
+        for attempt in attempts.list() {
+            let why = attempt.why.to_string();
+            assert!(
+                why.contains("“x\u{fffd}192.0.2.9 reached us\u{fffd}”"),
+                "{why}"
+            );
+        }
     }
 
     #[test]

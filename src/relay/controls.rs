@@ -1,5 +1,6 @@
 //! What the host does about people: who is here, who waits, who may not come.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -82,9 +83,11 @@ impl Relay {
     }
 
     /// Whether a new address waits until the host lets it in. When that begins, the addresses of those
-    /// who are connected count as allowed; when it ends, all who wait are let in.
+    /// who are served count as allowed: not of those who have said nothing yet, or are being removed. When it
+    /// ends, all who wait are let in.
     pub fn ask_before_connecting(&self, ask: bool) {
-        self.hub.door.decide(|gate, _| gate.ask(ask));
+        let here = self.hub.served();
+        self.hub.door.decide(|gate, _| gate.ask(ask, here));
     }
 
     /// Whether a new address has to wait until the host lets it in.
@@ -148,6 +151,14 @@ impl Hub {
             room: peer.room.clone(),
         };
         state.peers.values().map(person).collect()
+    }
+
+    /// From where those come who have said something and are not being removed.
+    fn served(&self) -> BTreeSet<Origin> {
+        let state = self.state.lock();
+        let peers = state.peers.values();
+        let served = peers.filter(|peer| peer.end.is_some() && peer.card.flowed().0 > 0);
+        served.map(|peer| peer.ip.into()).collect()
     }
 
     /// Ends connections; returns how many.

@@ -87,7 +87,8 @@ impl Door {
             .gate
             .lock()
             .begin_farewell(origin, Moment::now().steady);
-        free.then_some(Farewell { door, origin })
+        // One that is made and dropped would give back a place that it never had.
+        free.then(|| Farewell { door, origin })
     }
 
     /// Why somebody from there may not be here, if so.
@@ -183,5 +184,24 @@ pub(super) struct Farewell {
 impl Drop for Farewell {
     fn drop(&mut self) {
         self.door.gate.lock().end_farewell(self.origin);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beyond those whom there is time for.
+    #[test]
+    fn who_is_closed_without_a_word_is_an_attempt_too() {
+        let ip = IpAddr::from([192, 0, 2, 1]);
+        let door = Arc::new(Door::new(&Limits::default(), Guests::default()));
+        door.decide(|gate, now| gate.ban(ip.into(), None, "", now))
+            .unwrap();
+        let visits: Vec<_> = (0..20).map(|port| door.knock((ip, port).into())).collect();
+        assert_eq!(visits.iter().flatten().count(), 8);
+        let attempts = door.look(|gate, _| gate.attempts());
+        assert_eq!(attempts.len(), 1);
+        assert_eq!(attempts[0].count, 20);
     }
 }

@@ -16,11 +16,11 @@ use super::door::{Entry, Place, Stay, Visit};
 use super::hub::{Admission, Hub};
 use super::limits::{DRAIN, Limits};
 use super::peer::{self, CLOSING, linger};
-use crate::net::{Line, Pulse, WriteError, write_frames};
+use crate::net::{DEAD_AFTER, FEEL_EVERY, Line, Pulse, WriteError, write_frames};
 use crate::protocol::{Decoder, Foreign, FrameError, HEADER_BYTES, RelayMessage};
 
-/// What one who waits is told, at once and then now and again: an end that is gone is noticed by that
-/// at the latest.
+/// What one who waits is told, at once and then now and again: an end that is gone cannot be told from one
+/// that is silent before something is on its way to it.
 const WAIT: &str = "The host has to let you in first. Wait a moment.";
 /// How often.
 const WAIT_EVERY: Duration = Duration::from_secs(60);
@@ -104,7 +104,7 @@ where
         }
         Entry::Enter(stay) => (stay, Ok(())),
         Entry::Wait(stay, place) => {
-            let waiting = wait(reader, writer, &mut said, &place, hub.limits());
+            let waiting = wait(reader, writer, &mut said, &place, hub.limits(), quiet);
             let waited = tokio::select! {
                 waited = waiting => waited,
                 () = shutdown.cancelled() => Err(Turned::Closing),
@@ -143,7 +143,7 @@ where
     None
 }
 
-/// Waits until the host has let the peer in.
+/// Waits until the host has let the peer in. `quiet`: the log does not tell of it.
 ///
 /// # Errors
 /// Why it was not let in.
@@ -153,6 +153,7 @@ async fn wait<R: AsyncRead + Unpin, W: AsyncWrite + Pulse + Unpin>(
     said: &mut Vec<u8>,
     place: &Place,
     limits: &Limits,
+    quiet: bool,
 ) -> Result<(), Turned> {
     // Whoever only looks for open ports is not worth the host's attention.
     hello(reader, said, limits).await?;
@@ -160,14 +161,18 @@ async fn wait<R: AsyncRead + Unpin, W: AsyncWrite + Pulse + Unpin>(
     let show = async {
         sleep(GLANCE).await;
         place.show();
-        tracing::info!("waits for the host to let it in");
+        if quiet {
+            tracing::debug!("waits for the host to let it in");
+        } else {
+            tracing::info!("waits for the host to let it in");
+        }
         pending().await
     };
     let ask_patience = Duration::from_secs(limits.ask_seconds);
     let failed = tokio::select! {
         answer = place.answer() => return answer.map_err(Turned::from),
         () = gone(reader, said) => Failed::GaveUp,
-        _ = remind(writer) => Failed::GaveUp,
+        () = remind(writer) => Failed::GaveUp,
         () = sleep(ask_patience) => Failed::Unanswered(limits.ask_seconds),
         failed = show => failed,
     };
@@ -227,15 +232,21 @@ async fn take_in<R: AsyncRead + Unpin>(reader: &mut R, said: &mut Vec<u8>) -> bo
     read.is_ok_and(|count| count > 0)
 }
 
-/// Tells one who waits that it does.
-///
-/// # Errors
-/// When the other end is gone.
-async fn remind<W: AsyncWrite + Pulse + Unpin>(writer: &mut W) -> Result<(), WriteError> {
-    let mut often = interval_at(Instant::now(), WAIT_EVERY);
+/// Tells one who waits that it does, and feels for it. Resolves when the other end is gone.
+async fn remind<W: AsyncWrite + Pulse + Unpin>(writer: &mut W) {
+    let mut often = interval_at(Instant::now(), FEEL_EVERY);
+    let mut tell_at = Instant::now();
     loop {
-        often.tick().await;
-        tell(writer, WAIT).await?;
+        let now = often.tick().await;
+        if writer.is_dead(DEAD_AFTER) {
+            return;
+        }
+        if now >= tell_at {
+            if tell(writer, WAIT).await.is_err() {
+                return;
+            }
+            tell_at = now + WAIT_EVERY;
+        }
     }
 }
 
@@ -266,13 +277,55 @@ mod tests {
     use crate::net::{FrameReader, Patience};
     use crate::protocol::{FrameLimits, Kind};
     use crate::relay::{Guests, Waiting};
+    use std::io;
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Context, Poll};
     use tokio::io::{AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
     use tokio::task::JoinHandle;
 
     const STRANGER: [u8; 4] = [192, 0, 2, 1];
 
+    /// A connection whose other end may be gone without a word.
+    struct Feelable {
+        inner: WriteHalf<DuplexStream>,
+        is_dead: Arc<AtomicBool>,
+    }
+
+    impl Pulse for Feelable {
+        fn is_dead(&self, _patience: Duration) -> bool {
+            self.is_dead.load(Ordering::Relaxed)
+        }
+
+        fn is_on_its_way(&self) -> bool {
+            false
+        }
+    }
+
+    impl AsyncWrite for Feelable {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.inner).poll_write(context, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.inner).poll_flush(context)
+        }
+
+        fn poll_shutdown(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.inner).poll_shutdown(context)
+        }
+    }
+
     /// Somebody at the door of a relay that asks its host. Time passes by itself.
     struct Scene {
+        is_dead: Arc<AtomicBool>,
         hub: Arc<Hub>,
         reader: FrameReader<ReadHalf<DuplexStream>>,
         writer: WriteHalf<DuplexStream>,
@@ -287,7 +340,12 @@ mod tests {
             };
             let hub = Arc::new(Hub::new(Limits::default(), guests, None));
             let (ours, theirs) = tokio::io::duplex(1 << 20);
-            let (reader, writer) = tokio::io::split(theirs);
+            let (reader, inner) = tokio::io::split(theirs);
+            let is_dead = Arc::<AtomicBool>::default();
+            let writer = Feelable {
+                inner,
+                is_dead: Arc::clone(&is_dead),
+            };
             let visit = hub.door.knock((STRANGER, 50_000).into()).unwrap();
             let shutdown = CancellationToken::new();
             let serving = tokio::spawn(serve(
@@ -306,6 +364,7 @@ mod tests {
                 stall: long,
             };
             Self {
+                is_dead,
                 hub,
                 reader: FrameReader::new(reader, FrameLimits::DEFAULT, patience),
                 writer,
@@ -396,6 +455,22 @@ mod tests {
         scene.serving.await.unwrap();
         assert!(hub.door.look(super::super::gate::Gate::waiting).is_empty());
         assert!(hub.door.look(|gate, _| gate.attempts()).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_gone_without_a_word_does_not_wait_for_long() {
+        let mut scene = Scene::new();
+        scene.say(1).await;
+        assert_eq!(scene.told().await, words(WAIT));
+        sleep(2 * GLANCE).await;
+        assert_eq!(scene.waiting().len(), 1);
+        scene.is_dead.store(true, Ordering::Relaxed);
+        let start = Instant::now();
+        let serving = &mut scene.serving;
+        serving.await.unwrap();
+        assert!(start.elapsed() <= FEEL_EVERY, "{:?}", start.elapsed());
+        assert_eq!(scene.waiting(), []);
+        assert_eq!(scene.attempts(), [Failed::GaveUp]);
     }
 
     /// Behind more than is taken in, a close cannot be seen; a reminder that does not arrive can.

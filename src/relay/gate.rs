@@ -346,11 +346,9 @@ impl Gate {
         list
     }
 
-    /// Whether new addresses wait. When that begins, those who are connected are not new.
-    pub(super) fn ask(&mut self, ask: bool) {
+    /// Whether new addresses wait. When that begins, those who are `here` are not new.
+    pub(super) fn ask(&mut self, ask: bool, here: impl IntoIterator<Item = Origin>) {
         if ask && !self.ask {
-            let here = |(origin, visits): (&Origin, &Visits)| (visits.open > 0).then_some(*origin);
-            let here: Vec<_> = self.visits.iter().filter_map(here).collect();
             for origin in here {
                 if !self.limits.spares(origin) && self.allowed.len() < DECISIONS {
                     self.allowed.insert(origin);

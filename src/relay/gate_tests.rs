@@ -276,15 +276,17 @@ fn who_is_connected_when_asking_begins_is_not_new() {
     assert_eq!(scene.knock("192.0.2.2"), Verdict::Enter);
     assert_eq!(scene.knock("127.0.0.1"), Verdict::Enter);
     scene.gate.left(origin("192.0.2.2"));
-    scene.gate.ask(true);
+    scene
+        .gate
+        .ask(true, [origin("192.0.2.1"), origin("127.0.0.1")]);
     assert_eq!(scene.knock("192.0.2.1"), Verdict::Enter);
     let ticket = scene.wait("192.0.2.2");
     let kept = scene.gate.guests(scene.now);
     assert!(kept.ask);
     assert_eq!(kept.allowed, [origin("192.0.2.1")].into());
-    scene.gate.ask(true);
+    scene.gate.ask(true, [origin("192.0.2.2")]);
     assert_eq!(scene.answer(ticket), None, "waiting is not being in");
-    scene.gate.ask(false);
+    scene.gate.ask(false, []);
     assert_eq!(scene.answer(ticket), Some(Ok(())));
 }
 
@@ -301,7 +303,7 @@ fn places_to_wait_are_few() {
         }
     }
     assert_eq!(scene.refused("192.0.2.2"), Failed::Crowded);
-    scene.gate.ask(false);
+    scene.gate.ask(false, []);
     assert_eq!(scene.knock("192.0.2.2"), Verdict::Enter);
 }
 
@@ -431,7 +433,7 @@ proptest! {
                 Step::Unban(ip) => {
                     scene.gate.unban(ip.into(), scene.now);
                 },
-                Step::Ask(ask) => scene.gate.ask(ask),
+                Step::Ask(ask) => scene.gate.ask(ask, here.iter().map(|(ip, _)| (*ip).into())),
                 Step::Record(ip, text) => {
                     scene.gate.record(ip, Failed::Refused(text), scene.now.calendar);
                 }

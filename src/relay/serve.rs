@@ -19,12 +19,15 @@ use super::hub::Hub;
 use super::lanes::Lanes;
 use super::library::{Library, Progress, Revived};
 use super::limits::{DRAIN, Limits, SWEEP_EVERY, TELL_EVERY};
+use super::pace::Pace;
 use super::shelf::Keeping;
 use super::slow;
 use crate::net::{Bind, Line, canonical, listen, prepare};
 
 /// After an accept that failed (too many open files, mostly) the next waits this long.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
+/// … and so often the log takes a line about it: it may last as long as the relay does.
+const ACCEPT_LINE_EVERY: Duration = Duration::from_secs(60);
 
 /// Why the relay cannot listen.
 #[derive(Debug, Error)]
@@ -205,6 +208,7 @@ async fn accept(
     shutdown: CancellationToken,
     tasks: TaskTracker,
 ) {
+    let mut missed = Missed::new(Instant::now());
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => return,
@@ -213,7 +217,13 @@ async fn accept(
         let (stream, address) = match accepted {
             Ok((stream, address)) => (stream, canonical(address)),
             Err(error) => {
-                tracing::warn!("a connection could not be accepted: {error}");
+                match missed.count(Instant::now()) {
+                    Some(0) => tracing::warn!("a connection could not be accepted: {error}"),
+                    Some(others) => tracing::warn!(
+                        "a connection could not be accepted: {error}; and so {others} times before"
+                    ),
+                    None => {}
+                }
                 tokio::time::sleep(ACCEPT_BACK_OFF).await;
                 continue;
             }
@@ -231,6 +241,32 @@ async fn accept(
         let (reader, writer, to_rest) = (line.clone(), line.clone(), Some(line.clone()));
         let serving = entrance::serve(reader, writer, to_rest, visit, hub, shutdown, span);
         lanes.spawn(&tasks, line, serving);
+    }
+}
+
+/// Connections that could not be accepted.
+#[derive(Debug)]
+struct Missed {
+    lines: Pace,
+    /// Since the last line about one.
+    count: u64,
+}
+
+impl Missed {
+    fn new(now: Instant) -> Self {
+        Self {
+            lines: Pace::every(ACCEPT_LINE_EVERY, 1, now),
+            count: 0,
+        }
+    }
+
+    /// Counts one; how many there were before that the log does not tell of, if it is to tell of this.
+    fn count(&mut self, now: Instant) -> Option<u64> {
+        if self.lines.take(now).is_ok() {
+            return Some(std::mem::take(&mut self.count));
+        }
+        self.count += 1;
+        None
     }
 }
 
@@ -252,5 +288,22 @@ async fn tell(hub: Arc<Hub>, shutdown: CancellationToken) {
         }
         sweeping = hub.tell(Instant::now());
         tokio::time::sleep(TELL_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_accepted_is_a_line_a_minute() {
+        let start = Instant::now();
+        let mut missed = Missed::new(start);
+        let mut told = Vec::new();
+        for tenth in 0..=1200 {
+            let now = start + tenth * ACCEPT_BACK_OFF;
+            told.extend(missed.count(now));
+        }
+        assert_eq!(told, [0, 599, 599]);
     }
 }

@@ -289,6 +289,35 @@ async fn asking_can_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_says_nothing_or_is_being_removed_is_not_allowed_for_good() {
+    let relay = relay_for(Guests::default(), strict());
+    let silent = Client::connect(relay.address()).await;
+    let here = async {
+        while relay.peers() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    soon("being connected", here).await;
+    relay.ask_before_connecting(true);
+    assert_eq!(relay.guests().allowed, [].into());
+    drop(silent);
+    relay.ask_before_connecting(false);
+
+    // It does not close, and so lingers for a moment.
+    let mut kicked = Client::hello(relay.address()).await;
+    kicked.barrier().await;
+    assert!(relay.kick(&kicked.id(), ""));
+    relay.ask_before_connecting(true);
+    assert_eq!(relay.guests().allowed, [].into());
+    relay.ask_before_connecting(false);
+
+    let mut here = Client::hello(relay.address()).await;
+    here.barrier().await;
+    relay.ask_before_connecting(true);
+    assert_eq!(relay.guests().allowed.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ban_ends_the_wait() {
     let relay = asking();
     let client = waiting(&relay).await;

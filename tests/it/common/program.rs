@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -60,6 +60,8 @@ pub(crate) struct Program {
     lines: Receiver<String>,
     /// What it has written to standard error.
     said: Arc<Mutex<String>>,
+    /// Open, and read by nobody.
+    unread: Option<BufReader<ChildStdout>>,
     port: u16,
 }
 
@@ -93,6 +95,28 @@ impl Program {
             child,
             lines,
             said,
+            unread: None,
+            port: 0,
+        }
+    }
+
+    /// Starts one in a terminal that takes nothing after its first line.
+    pub(crate) fn start_unread(command: &mut Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        sender.send(line).unwrap();
+        Self {
+            child,
+            lines,
+            said: Arc::default(),
+            unread: Some(out),
             port: 0,
         }
     }
@@ -168,6 +192,7 @@ impl Program {
     }
 
     fn end_now(&mut self) {
+        self.unread = None;
         let _ended = self.child.kill();
         let _waited = self.child.wait();
     }

@@ -1,8 +1,9 @@
 //! Where the connection stands, in words.
 
-use std::time::{Duration, Instant};
+use std::net::IpAddr;
+use std::time::{Duration, Instant, SystemTime};
 
-use mixdesk::backend::{Action, Failure, Status, Theme, View};
+use mixdesk::backend::{Action, Failure, Status, Theme, View, Waiting};
 
 use super::{Window, hosting};
 
@@ -74,6 +75,41 @@ fn a_lost_connection_keeps_the_rooms_and_can_be_given_up() {
     assert_eq!(window.reason("Delete"), "Not connected at the moment");
     window.click("Stop trying");
     assert_eq!(window.actions(), [Action::Disconnect]);
+}
+
+fn waits(last: u8) -> Waiting {
+    Waiting {
+        address: IpAddr::from([192, 168, 0, last]),
+        since: SystemTime::now() - Duration::from_secs(130),
+    }
+}
+
+#[test]
+fn who_waits_to_be_let_in_is_shown_until_there_is_an_answer() {
+    let mut view = View {
+        waiting: vec![waits(23)],
+        ..hosting()
+    };
+    let mut window = Window::new(view.clone());
+    assert!(window.says("192.168.0.23 waits to be let in"));
+    assert!(window.says("Came 2 min ago."));
+    window.click("Let in");
+    window.click("Turn away");
+    let address = view.waiting[0].address;
+    let expected = [Action::LetIn(address), Action::TurnAway(address)];
+    assert_eq!(window.actions(), expected);
+    window.click("Hide addresses");
+    assert!(window.says("•••••••• waits to be let in") && !window.says("192.168.0.23"));
+    window.click("Show addresses");
+
+    view.waiting.extend((24..=30).map(waits));
+    window.show(view.clone());
+    assert!(window.says("192.168.0.25 waits to be let in"));
+    assert!(!window.says("192.168.0.26"));
+    assert!(window.says("5 more wait after that."));
+    view.waiting.clear();
+    window.show(view);
+    assert!(!window.says("waits to be let in"));
 }
 
 #[test]

@@ -8,6 +8,8 @@ use egui_kittest::kittest::NodeT;
 use super::strangers::{Habit, stranger};
 use super::{Window, free_port, is_free, others};
 use crate::common::Client;
+#[cfg(not(target_os = "macos"))]
+use crate::common::client::frame;
 
 /// A relay drains in at most two seconds; the rest is for these machines, which are shared.
 const END_PATIENCE: Duration = Duration::from_secs(10);
@@ -45,6 +47,54 @@ fn two_fields_and_a_button_host_a_session() {
     let took = window.end();
     assert!(took < END_PATIENCE, "{took:?}");
     assert!(is_free(port));
+}
+
+/// Somebody who is not at 127.0.0.1; macOS has no other address for them.
+#[cfg(not(target_os = "macos"))]
+async fn knock(from: [u8; 4], port: u16) -> Client {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((from, 0).into()).unwrap();
+    let stream = socket.connect((Ipv4Addr::LOCALHOST, port).into()).await;
+    let mut client = Client::served(stream.unwrap());
+    client.raw(&frame(18, 0, b"")).await;
+    client
+}
+
+#[cfg(not(target_os = "macos"))]
+#[test]
+fn who_waits_is_let_in_or_turned_away_by_a_click() {
+    let others = others();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("settings.toml");
+    let asking = "announce = false\ndiscover = false\n[relay]\nspare_this_computer = false\n\
+                  [guests]\nask = true\nallowed = [\"127.0.0.1\", \"::1\"]\n";
+    std::fs::write(&settings, asking).unwrap();
+    let mut window = Window::start(folder.path());
+    let port = free_port();
+    window.connect("localhost", port);
+    window.until_says(&format!("Hosting on port {port} · 1 person"));
+
+    let mut welcome = others.block_on(knock([127, 0, 0, 2], port));
+    window.until_says("127.0.0.2 waits to be let in");
+    window.press("Let in");
+    window.until("an answer", |window| !window.says("waits to be let in"));
+    others.block_on(welcome.until("being served", |client| client.asked(18)));
+    window.until_says("2 people");
+
+    let mut other = others.block_on(knock([127, 0, 0, 3], port));
+    window.until_says("127.0.0.3 waits to be let in");
+    window.press("Turn away");
+    window.until("an answer", |window| !window.says("waits to be let in"));
+    others.block_on(other.until_closed());
+    let told = other.errors().pop();
+    assert_eq!(told.as_deref(), Some("The host did not let you in."));
+
+    window.end();
+    let kept = std::fs::read_to_string(settings).unwrap();
+    assert!(
+        kept.contains("\"127.0.0.2\"") && !kept.contains("127.0.0.3"),
+        "{kept}"
+    );
 }
 
 #[test]
