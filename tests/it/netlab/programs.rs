@@ -587,7 +587,8 @@ async fn a_slow_link_with_losses_carries_a_real_scene() {
     let bytes: usize = sent.iter().map(|frame| frame.wire().len()).sum();
     let sender = lab.client("host", (HOST, PORT).into()).await;
     let began = Instant::now();
-    replay_to(&sent, sender, || lab.client("guest", (HOST, PORT).into())).await;
+    let _members =
+        replay_to(&sent, sender, || lab.client("guest", (HOST, PORT).into())).await;
     let took = began.elapsed();
     println!(
         "{} frames, {bytes} bytes, live and as history: {took:.1?}",
