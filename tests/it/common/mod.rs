@@ -12,6 +12,7 @@ pub(crate) mod meter;
 pub(crate) mod noise;
 pub(crate) mod program;
 pub(crate) mod recording;
+pub(crate) mod skip;
 pub(crate) mod trips;
 
 use std::cell::RefCell;
