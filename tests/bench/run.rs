@@ -80,6 +80,7 @@ fn run(args: &Args) -> Result<(), String> {
     }
     println!("median of the rounds (least–most)\n");
     println!("{}", table::markdown(&entries, &sides));
+    println!("÷ is the median of the rounds' ratios, not the ratio of the medians");
     if let Some(path) = &args.json {
         let entries: Vec<_> = entries.iter().map(Entry::json).collect();
         let all = json!({
@@ -92,7 +93,12 @@ fn run(args: &Args) -> Result<(), String> {
         std::fs::write(path, format!("{all:#}\n"))
             .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
     }
-    Ok(())
+    // What another relay cannot do is a result.
+    let ours = [Side::Bare, Side::Ours];
+    match entries.iter().find_map(|entry| entry.failed(&ours)) {
+        Some(why) => Err(why),
+        None => Ok(()),
+    }
 }
 
 fn choose(names: &[String]) -> Result<Vec<Box<dyn Row>>, String> {

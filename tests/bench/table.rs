@@ -123,6 +123,15 @@ impl Entry {
         }
     }
 
+    /// Why there are no figures of one of these sides, if that is so.
+    pub(crate) fn failed(&self, sides: &[Side]) -> Option<String> {
+        let mut of_them = self.found.iter().filter(|(side, _)| sides.contains(side));
+        of_them.find_map(|(side, found)| {
+            let why = found.as_ref().err()?;
+            Some(format!("{}, {}: {why}", self.row, side.name()))
+        })
+    }
+
     /// A line for who watches the bench run.
     pub(crate) fn progress(&self) -> String {
         let mut text = format!("  {} [{}]:", self.line.what, self.line.unit);

@@ -4,6 +4,7 @@
 /// Bytes of a frame's header: u64 size, u32 id, u16 kind.
 pub(crate) const HEADER_BYTES: usize = 14;
 pub(crate) const JOIN_ROOM: u16 = 1;
+pub(crate) const LIST_ROOMS: u16 = 4;
 pub(crate) const CONTENT: u16 = 5;
 pub(crate) const SEND_ERROR: u16 = 12;
 pub(crate) const CLIENT_ID: u16 = 18;

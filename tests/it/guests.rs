@@ -3,14 +3,13 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use mixdesk::net::Bind;
-use mixdesk::relay::{Failed, GuestError, Guests, Limits, Relay, bind};
+use mixdesk::relay::{Failed, GuestError, Guests, Limits, Relay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::common::arena::{Arena, FLAT_BYTES, Watched, tight};
 use crate::common::client::{frame, join, string};
-use crate::common::{Client, relay, relay_with, soon};
+use crate::common::{Client, relay, relay_for, relay_with, soon};
 
 const WAIT: &str = "The host has to let you in first. Wait a moment.";
 
@@ -20,11 +19,6 @@ fn strict() -> Limits {
         spare_this_computer: false,
         ..Limits::default()
     }
-}
-
-fn relay_for(guests: Guests, limits: Limits) -> Relay {
-    let here = [127, 0, 0, 1].into();
-    bind(Bind::Only(here), 0).unwrap().start(limits, guests)
 }
 
 fn asking() -> Relay {
@@ -466,14 +460,31 @@ async fn rooms_and_attributes_of_one_address_are_limited() {
     assert_eq!(last.errors().len(), 2);
 }
 
-/// Headers that claim much, whose messages never come whole: who holds the most goes, and nobody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_do_not_arrive_whole_are_bounded_for_an_address() {
-    const MIB: usize = 1 << 20;
-    let limits = Limits {
-        arriving_bytes_per_address: 8 * MIB as u64,
+    who_holds_the_most_goes(Limits {
+        arriving_bytes_per_address: ARRIVING,
         ..strict()
-    };
+    })
+    .await;
+}
+
+/// Also for this computer, for which that of an address does not count.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_do_not_arrive_whole_are_bounded_in_all() {
+    who_holds_the_most_goes(Limits {
+        arriving_bytes_per_address: 1,
+        arriving_bytes_of_all: ARRIVING,
+        ..Limits::default()
+    })
+    .await;
+}
+
+const ARRIVING: u64 = 8 << 20;
+
+/// Headers that claim much, whose messages never come whole: who holds the most goes, and nobody else.
+async fn who_holds_the_most_goes(limits: Limits) {
+    const MIB: usize = 1 << 20;
     let relay = relay_for(Guests::default(), limits);
     let mut maker = Client::hello(relay.address()).await;
     maker.make("R").await;
@@ -486,12 +497,11 @@ async fn messages_that_do_not_arrive_whole_are_bounded_for_an_address() {
     let _sent = greedy.stream.write_all(&[claim, part].concat()).await;
     greedy.until_closed().await;
     let errors = greedy.errors();
-    assert!(
-        errors.last().unwrap().contains("have not arrived whole"),
-        "{errors:?}"
-    );
-    let words = "messages that have not arrived whole took more than 8388608 bytes, and its was the largest";
-    assert_eq!(why(&relay), [Failed::CutOff(words.into())]);
+    let sentence = format!("have not arrived whole take more than {ARRIVING} bytes");
+    assert!(errors.last().unwrap().contains(&sentence), "{errors:?}");
+    let words =
+        format!("messages that have not arrived whole took more than {ARRIVING} bytes, and its was the largest");
+    assert_eq!(why(&relay), [Failed::CutOff(words)]);
     maker.raw(&large[3 * MIB..]).await;
     maker.barrier().await;
     assert_eq!(maker.errors(), [""; 0]);

@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod behind;
 mod blender;
 mod cli;
 mod common;

@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mixdesk::net::{Bind, Target};
+use mixdesk::net::Target;
 use mixdesk::protocol::attribute;
-use mixdesk::relay::{Guests, Limits, bind};
+use mixdesk::relay::{Guests, Limits};
 use mixdesk::session::{
     Command, Config, Event, Identity, Membership, Phase, Session, Snapshot, Why,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::common::{Client, PATIENCE, asking_relay, relay, soon};
+use crate::common::{Client, PATIENCE, asking_relay, relay, relay_in, soon};
 
 fn start(address: SocketAddr, name: &str) -> Session {
     let target = Target {
@@ -195,9 +195,9 @@ async fn after_a_lost_connection_it_comes_back_into_its_room() {
     .await;
     assert_eq!(ada.snapshot().membership, Membership::Out);
 
-    let second = bind(Bind::Only(address.ip()), address.port())
-        .unwrap()
-        .start(Limits::default(), Guests::default());
+    let folder = tempfile::tempdir().unwrap();
+    let (guests, limits) = (Guests::default(), Limits::default());
+    let second = relay_in(folder.path(), address.port(), guests, limits).await;
     let mut blender = Client::hello(address).await;
     blender.make("R").await;
     is_in(&mut ada, "R").await;

@@ -10,7 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 use crate::common::client::{frame, join};
-use crate::common::{Client, relay, relay_with, soon};
+use crate::common::{Client, relay, relay_in, relay_with, soon};
 
 /// More than the two sockets of a connection take in together, when one of them is narrow.
 const MORE_THAN_FITS: u32 = 16;
@@ -42,6 +42,11 @@ async fn one_who_is_joining_still_gets_the_whole_room() {
     let mut maker = Client::hello(relay.address()).await;
     maker.make("R").await;
     send_large(&mut maker, MORE_THAN_FITS).await;
+    // What is not written down yet is not given to anybody, at the end neither.
+    let mut other = Client::hello(relay.address()).await;
+    let given = other.take_history("R").await;
+    assert_eq!(given.len(), MORE_THAN_FITS as usize);
+    drop(other);
     let mut joiner = narrow(relay.address()).await;
     joiner.send(1, &join("R", "2.93.0", "1.0.0", false)).await;
     joiner
@@ -100,10 +105,9 @@ async fn end_among_peers() -> Duration {
     relay.stop().await;
     let took = start.elapsed();
     println!("ended in {took:?}");
-    let loopback = Bind::Only(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let again = bind(loopback, address.port())
-        .unwrap()
-        .start(Limits::default(), Guests::default());
+    let folder = tempfile::tempdir().unwrap();
+    let (guests, limits) = (Guests::default(), Limits::default());
+    let again = relay_in(folder.path(), address.port(), guests, limits).await;
     Client::hello(address).await.barrier().await;
     stuck.until_closed().await;
     assert_eq!(stuck.errors(), ["The server is closing."]);

@@ -1,10 +1,12 @@
-//! What real Blenders sent, through our relay, byte for byte.
+//! What real Blenders sent, through our relay and its files, byte for byte.
 
 use std::path::{Path, PathBuf};
 
+use mixdesk::relay::{Guests, Limits, Relay};
+
 use crate::common::client::{Got, join};
 use crate::common::history::history;
-use crate::common::{Client, recording, relay, soon};
+use crate::common::{Client, recording, relay_in, relay_in_memory, soon};
 
 const ROOM: &str = "Lab";
 const LEAVE: u16 = 3;
@@ -26,20 +28,62 @@ pub(crate) fn recordings() -> PathBuf {
 }
 
 async fn replay(sent: Vec<Got>) {
-    let relay = relay();
+    let folder = tempfile::tempdir().unwrap();
+    let relay = keeping(folder.path()).await;
     let address = relay.address();
     let a = Client::connect(address).await;
-    replay_to(&sent, a, || Client::hello(address)).await;
+    let members = replay_to(&sent, a, || Client::hello(address)).await;
+    check_restored(folder.path(), &sent).await;
+    drop(members);
     soon("stopping", relay.stop()).await;
 }
 
+async fn keeping(folder: &Path) -> Relay {
+    relay_in(folder, 0, Guests::default(), Limits::default()).await
+}
+
+/// What was written down by now brings the whole room back, to a relay that has nothing else.
+async fn check_restored(folder: &Path, sent: &[Got]) {
+    let copy = tempfile::tempdir().unwrap();
+    let rooms = copy.path().join("rooms");
+    std::fs::create_dir(&rooms).unwrap();
+    let mut copied = 0;
+    for entry in std::fs::read_dir(folder.join("rooms")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "mixdesk") {
+            std::fs::copy(&path, rooms.join(path.file_name().unwrap())).unwrap();
+            copied += 1;
+        }
+    }
+    assert_eq!(copied, 1, "files of the room");
+    let restored = keeping(copy.path()).await;
+    assert_eq!(restored.brought_back(), [ROOM]);
+    assert_eq!(
+        (restored.repaired(), restored.not_brought_back()),
+        (&[][..], &[][..])
+    );
+    let leave = sent.iter().position(|frame| frame.kind == LEAVE).unwrap();
+    let mut late = Client::connect(restored.address()).await;
+    late.send(1, &join(ROOM, "3.4.1", "1.0.0", false)).await;
+    late.until("being in", |late| {
+        late.frames.last().is_some_and(|got| got.kind == 1)
+    })
+    .await;
+    let commands = late.frames.iter().filter(|got| got.kind > 100);
+    assert!(
+        wire(commands) == wire(history(&sent[..leave])),
+        "the restored history differs"
+    );
+    soon("stopping", restored.stop()).await;
+}
+
 /// A makes the room and edits, at full speed; B joins early and listens; C joins after all edits. `hello`: somebody
-/// else who is connected.
+/// else who is connected. Returns all three, who are in the room.
 pub(crate) async fn replay_to<F: Future<Output = Client>>(
     sent: &[Got],
     mut a: Client,
     hello: impl Fn() -> F,
-) {
+) -> [Client; 3] {
     let content = sent.iter().position(|frame| frame.kind == CONTENT).unwrap();
     let leave = sent.iter().position(|frame| frame.kind == LEAVE).unwrap();
 
@@ -101,11 +145,23 @@ pub(crate) async fn replay_to<F: Future<Output = Client>>(
         (a.errors(), b.errors(), c.errors()),
         (vec![], vec![], vec![])
     );
+    [a, b, c]
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_scene() {
     replay(recording::golden("small.A.c2s.rec.gz")).await;
+}
+
+/// Where rooms are not to be kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_scene_in_memory_alone() {
+    let relay = relay_in_memory();
+    let address = relay.address();
+    let a = Client::connect(address).await;
+    let sent = recording::golden("small.A.c2s.rec.gz");
+    replay_to(&sent, a, || Client::hello(address)).await;
+    soon("stopping", relay.stop()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

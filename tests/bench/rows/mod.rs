@@ -7,6 +7,7 @@ mod join;
 mod latency;
 mod memory;
 mod rooms;
+mod rough;
 mod throughput;
 
 use std::iter::zip;
@@ -67,6 +68,7 @@ pub(crate) fn all() -> Vec<Box<dyn Row>> {
         Box::new(crowd::Joiners::new("joiners300", 300)),
         Box::new(crowd::Joiners::new("joiners2000", 2000)),
         Box::new(rooms::Rooms),
+        Box::new(rough::Rough),
     ]
 }
 

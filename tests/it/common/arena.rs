@@ -8,16 +8,18 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use mixdesk::relay::{Limits, Relay};
+use mixdesk::relay::{Guests, Limits, Relay};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task;
+use tracing::Dispatch;
+use tracing::dispatcher::set_default;
 
 use super::client::{Client, frame, read_frame};
 use super::meter::Meter;
-use super::{PATIENCE, relay_with, soon};
+use super::{PATIENCE, folder_of_this_thread, relay_in, soon};
 
 const ROOM: &str = "Healthy";
 /// Kept commands and, every other one, the kind that is delivered live only.
@@ -77,7 +79,7 @@ impl io::Write for Lines {
     }
 }
 
-/// A relay on a thread of its own.
+/// A relay on a thread of its own. It writes its rooms down.
 pub(crate) struct Watched {
     relay: Relay,
     pub(crate) heap: &'static Meter,
@@ -94,20 +96,29 @@ impl Watched {
         let (started, ready) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let heap = Meter::of_this_thread();
-            // Sound, as this runtime runs all of the relay's tasks on this one thread.
-            let _log = tracing::subscriber::set_default(
+            let log = Dispatch::new(
                 tracing_subscriber::fmt()
                     .with_ansi(false)
                     .with_max_level(tracing::Level::INFO)
                     .with_writer(move || written.clone())
                     .finish(),
             );
+            // Sound, as this runtime runs all of the relay's tasks on this one thread, but for what waits for
+            // the disk.
+            let _log = set_default(&log);
             let runtime = tokio::runtime::Builder::new_current_thread()
+                .on_thread_start(move || {
+                    heap.count_here();
+                    // To the end of that thread.
+                    std::mem::forget(set_default(&log));
+                })
                 .enable_all()
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                assert!(started.send((relay_with(limits), heap)).is_ok());
+                let folder = folder_of_this_thread();
+                let relay = relay_in(&folder, 0, Guests::default(), limits).await;
+                assert!(started.send((relay, heap)).is_ok());
                 // However the test ends, its end is dropped.
                 let _ended = until_done.await;
             });

@@ -22,8 +22,13 @@ impl Meter {
     /// Counts what this thread allocates and frees from here on.
     pub(crate) fn of_this_thread() -> &'static Self {
         let meter: &'static Self = Box::leak(Box::default());
-        METER.set(Some(meter));
+        meter.count_here();
         meter
+    }
+
+    /// Counts what this thread allocates and frees from here on as well.
+    pub(crate) fn count_here(&'static self) {
+        METER.set(Some(self));
     }
 
     /// Bytes allocated and not freed.

@@ -1,6 +1,6 @@
-//! What the tests share: a relay on a free port, the program as a process, a client that knows
-//! nothing of the library's own reading and writing, what a room's history has to be, and recordings
-//! of real Blenders.
+//! What the tests share: a relay on a free port that keeps its rooms in a folder, the program as a process,
+//! a client that knows nothing of the library's own reading and writing, what a room's history has to be,
+//! and recordings of real Blenders.
 
 // The tests of faults need the most of it, and are Linux's.
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
@@ -12,13 +12,20 @@ pub(crate) mod meter;
 pub(crate) mod noise;
 pub(crate) mod program;
 pub(crate) mod recording;
+pub(crate) mod skip;
+pub(crate) mod trips;
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mixdesk::net::Bind;
-use mixdesk::relay::{Guests, Limits, Relay, bind};
+use mixdesk::relay::{Bound, Guests, Keeping, Limits, Progress, Relay, bind};
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 pub(crate) use client::Client;
 pub(crate) use program::Program;
@@ -32,9 +39,7 @@ pub(crate) fn relay() -> Relay {
 }
 
 pub(crate) fn relay_with(limits: Limits) -> Relay {
-    bind(Bind::Only(IpAddr::V4(Ipv4Addr::LOCALHOST)), 0)
-        .unwrap()
-        .start(limits, Guests::default())
+    relay_for(Guests::default(), limits)
 }
 
 /// A relay that asks its host before it lets anybody in, from this computer too.
@@ -47,9 +52,53 @@ pub(crate) fn asking_relay() -> Relay {
         ask: true,
         ..Guests::default()
     };
-    bind(Bind::Only(IpAddr::V4(Ipv4Addr::LOCALHOST)), 0)
-        .unwrap()
-        .start(limits, guests)
+    relay_for(guests, limits)
+}
+
+pub(crate) fn relay_for(guests: Guests, limits: Limits) -> Relay {
+    let (runtime, folder) = (Handle::current(), folder_of_this_thread());
+    let starting = relay_in(&folder, 0, guests, limits);
+    // A thread of the runtime must not wait; what this waits for, files, has threads of its own.
+    std::thread::scope(|scope| scope.spawn(|| runtime.block_on(starting)).join().unwrap())
+}
+
+thread_local! {
+    static FOLDERS: RefCell<Vec<TempDir>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A folder for a relay. It goes with the test's thread: then the runtime is gone, and whoever wrote there to the end.
+pub(crate) fn folder_of_this_thread() -> PathBuf {
+    let folder = tempfile::Builder::new()
+        .prefix("relay-")
+        .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+        .unwrap();
+    let path = folder.path().to_owned();
+    FOLDERS.with_borrow_mut(|folders| folders.push(folder));
+    path
+}
+
+/// A relay that keeps its rooms in this folder, and brings back what was alive there. Port 0 takes any.
+pub(crate) async fn relay_in(folder: &Path, port: u16, guests: Guests, limits: Limits) -> Relay {
+    let (progress, _look) = watch::channel(Progress::default());
+    let keeping = Keeping {
+        folder: folder.join("rooms"),
+        recent_for: Duration::from_secs(60 * 60),
+        recent_bytes: 1 << 30,
+    };
+    let relay = here(port)
+        .start_keeping(limits, guests, keeping, &progress)
+        .await;
+    assert_eq!(relay.trouble(), None);
+    relay
+}
+
+/// A relay whose rooms end with it, as that of the program where they are not to be kept.
+pub(crate) fn relay_in_memory() -> Relay {
+    here(0).start(Limits::default(), Guests::default())
+}
+
+fn here(port: u16) -> Bound {
+    bind(Bind::Only(IpAddr::V4(Ipv4Addr::LOCALHOST)), port).unwrap()
 }
 
 /// Waits, but not for ever.

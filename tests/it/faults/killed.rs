@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use tokio::task::{self, JoinHandle};
 
 use super::member::{Member, Seen, end};
 use super::model::Round;
-use super::{about, command, make, stands_in, until};
+use super::{about, command, make, room_files, stands_in, until, written};
 use crate::common::client::{Got, frame, string};
 use crate::common::history::{history, is_kept};
 use crate::common::noise::Noise;
@@ -35,6 +36,13 @@ const FAST_BYTES: usize = 512 << 10;
 const ATTRIBUTE_EVERY: u64 = 8;
 /// The attribute with which senders count.
 const TAKE: &str = "take";
+
+/// Mark, version and salt of a room's file.
+const FILE_HEADER_BYTES: usize = 20;
+/// Length of the body (u32) and two checksums.
+const RECORD_HEADER_BYTES: usize = 12;
+/// What is said of a torn end, which nobody has received.
+const TOLD: &str = "the torn end of the room's file is cut off";
 
 /// A room, as it must be at the next start.
 struct Room {
@@ -368,8 +376,10 @@ impl Place {
                 tokio::time::sleep(upto(noise, STARTING)).await;
                 starting.kill();
             }
+            let torn = torn_files(self.home.path());
             program = Program::host(self.home.path());
-            self.torn += program.said().matches("torn end").count();
+            check_told(&program, torn).await;
+            self.torn += torn;
         }
         for (room, used) in self.rooms.iter_mut().zip(in_use) {
             let name = room.name.clone();
@@ -379,6 +389,38 @@ impl Place {
         }
         Ok(program)
     }
+}
+
+/// Where records begin in a room's file, and where the last of them would end.
+fn records(bytes: &[u8]) -> (Vec<usize>, usize) {
+    let (mut starts, mut at) = (Vec::new(), FILE_HEADER_BYTES);
+    while at < bytes.len() {
+        starts.push(at);
+        let length = bytes.get(at..at + 4).unwrap_or(&[0; 4]);
+        let length = u32::from_le_bytes(length.try_into().unwrap()) as usize;
+        at += RECORD_HEADER_BYTES + length;
+    }
+    (starts, at)
+}
+
+/// How many rooms' files end amid a record.
+fn torn_files(home: &Path) -> usize {
+    let is_torn = |path: &PathBuf| {
+        let bytes = std::fs::read(path).unwrap();
+        records(&bytes).1 > bytes.len()
+    };
+    room_files(&rooms_folder(home))
+        .iter()
+        .filter(|path| is_torn(path))
+        .count()
+}
+
+/// Of each torn end it is told that it is cut off, and nothing else is said of the files.
+async fn check_told(program: &Program, torn: usize) {
+    let told = || program.said().matches(TOLD).count();
+    until("each torn end to be told", || told() >= torn).await;
+    assert_eq!(told(), torn, "{}", program.said());
+    assert!(!program.said().contains("damaged"), "{}", program.said());
 }
 
 fn upto(noise: &mut Noise, longest: Duration) -> Duration {
@@ -437,4 +479,43 @@ async fn a_kill_loses_nothing_that_anybody_has_seen() {
 #[ignore = "200 kills take a minute; run by .ci/run"]
 async fn two_hundred_kills_lose_nothing_that_anybody_has_seen() {
     rounds(200, Cut::Program).await;
+}
+
+/// In the header of a record, right behind it, and at its last byte.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_torn_end_is_cut_off_and_told() {
+    let home = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mut program = Program::host(home.path());
+    let mut maker = Client::connect(program.address()).await;
+    make(&mut maker, "Room", &[command(140, 0, b"content")]).await;
+    written(&maker, "Room").await;
+    let mut expected = vec![command(140, 0, b"content")];
+    for (number, left) in [5, RECORD_HEADER_BYTES, usize::MAX].into_iter().enumerate() {
+        let mut member = Client::connect(program.address()).await;
+        assert_eq!(member.take_history("Room").await, expected);
+        let (kept, lost) = (number as u32 * 2 + 1, number as u32 * 2 + 2);
+        for id in [kept, lost] {
+            member.raw(&command(140, id, b"edit").wire()).await;
+            // A record of its own.
+            written(&member, "Room").await;
+        }
+        expected.push(command(140, kept, b"edit"));
+        program.kill();
+        assert_eq!(torn_files(home.path()), 0);
+        let [path] = &room_files(&rooms_folder(home.path()))[..] else {
+            panic!("one file")
+        };
+        let bytes = std::fs::read(path).unwrap();
+        let last = command(140, lost, b"edit").wire();
+        let at = bytes.windows(last.len()).rposition(|part| part == last);
+        let (starts, _) = records(&bytes);
+        let start = starts.into_iter().rfind(|start| *start < at.unwrap());
+        let end = start.unwrap().saturating_add(left).min(bytes.len() - 1);
+        std::fs::write(path, &bytes[..end]).unwrap();
+        assert_eq!(torn_files(home.path()), 1);
+        program = Program::host(home.path());
+        check_told(&program, 1).await;
+    }
+    let mut late = Client::connect(program.address()).await;
+    assert_eq!(late.take_history("Room").await, expected);
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use mixdesk::reach::AddressWatch;
 
+use crate::common::skip::Skipped;
 use crate::common::{PATIENCE, soon};
 
 /// Set for the part that runs inside.
@@ -40,25 +41,24 @@ struct Namespace(String);
 impl Namespace {
     /// `None`, with the reason printed, where there can be none.
     fn new() -> Option<Self> {
+        Self::made().inspect_err(Skipped::tell).ok()
+    }
+
+    fn made() -> Result<Self, Skipped> {
         if !rustix::process::geteuid().is_root() {
-            println!("skipped: network namespaces need root");
-            return None;
+            let why = "network namespaces need root";
+            return Err(Skipped::Forbidden(why.to_owned()));
         }
         let name = format!("mxa-{}", std::process::id());
         match Command::new("ip").args(["netns", "add", &name]).output() {
-            Ok(output) if output.status.success() => Some(Self(name)),
-            Ok(output) => {
-                let why = String::from_utf8_lossy(&output.stderr);
-                println!(
-                    "skipped: network namespaces are not allowed here: {}",
-                    why.trim()
-                );
-                None
-            }
-            Err(error) => {
-                println!("skipped: the program ip cannot be run: {error}");
-                None
-            }
+            Ok(output) if output.status.success() => Ok(Self(name)),
+            Ok(output) => Err(Skipped::Forbidden(format!(
+                "network namespaces are not allowed here: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            ))),
+            Err(error) => Err(Skipped::Missing(format!(
+                "the program ip cannot be run: {error}"
+            ))),
         }
     }
 }

@@ -23,6 +23,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::common::skip::Skipped;
 use crate::common::{Client, PATIENCE};
 
 /// Where the lab's scripts lie, if not beside this checkout.
@@ -59,8 +60,8 @@ impl Lab {
     pub(crate) fn up_with(asked: &[(&str, &str)]) -> Option<Self> {
         let scripts = match scripts() {
             Ok(scripts) => scripts,
-            Err(why) => {
-                println!("skipped: {why}");
+            Err(skipped) => {
+                skipped.tell();
                 return None;
             }
         };
@@ -268,7 +269,7 @@ impl Inside {
 }
 
 /// The folder of the lab's scripts, or why no lab can stand here.
-fn scripts() -> Result<PathBuf, String> {
+fn scripts() -> Result<PathBuf, Skipped> {
     let scripts = std::env::var_os(SCRIPTS).map_or_else(
         || {
             Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -279,30 +280,31 @@ fn scripts() -> Result<PathBuf, String> {
         PathBuf::from,
     );
     if !scripts.join("lab-up.sh").is_file() {
-        return Err(format!(
+        return Err(Skipped::Missing(format!(
             "the lab's scripts do not lie in {}; {SCRIPTS} names another folder",
             scripts.display()
-        ));
+        )));
     }
     if !rustix::process::geteuid().is_root() {
-        return Err("network namespaces need root".to_owned());
+        let why = "network namespaces need root";
+        return Err(Skipped::Forbidden(why.to_owned()));
     }
     if !run().join("root").is_dir() {
-        return Err(format!(
+        return Err(Skipped::Missing(format!(
             "the lab's daemons are not there; run {}",
             scripts.join("setup.sh").display()
-        ));
+        )));
     }
     let allowed = Command::new("unshare")
         .args(["--net", "--mount", "true"])
         .stdin(Stdio::null())
         .output();
     match allowed {
-        Err(error) => Err(format!("unshare cannot be run: {error}")),
-        Ok(output) if !output.status.success() => Err(format!(
+        Err(error) => Err(Skipped::Missing(format!("unshare cannot be run: {error}"))),
+        Ok(output) if !output.status.success() => Err(Skipped::Forbidden(format!(
             "network namespaces are not allowed here: {}",
             String::from_utf8_lossy(&output.stderr).trim()
-        )),
+        ))),
         Ok(_) => Ok(scripts),
     }
 }

@@ -1,8 +1,8 @@
 //! What needs a network: a router, colleagues in its LAN, and others in the internet. All of it stands in network
 //! namespaces of this computer (see `lab.rs`), and nothing reaches any other.
 //!
-//! These tests are ignored unless asked for, as they need root and the lab: `.ci/run` asks. Where they cannot run they
-//! print why, and pass.
+//! These tests are ignored unless asked for, as they need root and the lab: `.ci/run` asks. Where this computer
+//! does not let them they print why, and pass.
 
 // Network namespaces are Linux's.
 #![cfg(target_os = "linux")]

@@ -17,6 +17,7 @@ use super::lab::Lab;
 use super::mapping::{DECLARED, ROUTER, WIRE, beside_a_providers_router};
 use crate::common::client::frame;
 use crate::common::program::command;
+use crate::common::skip::Skipped;
 use crate::common::{Client, Program, recording, soon};
 use crate::traffic::{recordings, replay_to};
 
@@ -575,7 +576,8 @@ async fn a_watcher_whose_cable_is_out_for_long_comes_back_and_has_all() {
 async fn a_slow_link_with_losses_carries_a_real_scene() {
     let path = recordings().join("medium.A.c2s.rec.gz");
     if !path.is_file() {
-        println!("skipped: the recordings do not lie beside this checkout");
+        let why = "the recordings do not lie beside this checkout";
+        Skipped::Missing(why.to_owned()).tell();
         return;
     }
     let Some(lab) = Lab::up() else { return };
@@ -587,7 +589,7 @@ async fn a_slow_link_with_losses_carries_a_real_scene() {
     let bytes: usize = sent.iter().map(|frame| frame.wire().len()).sum();
     let sender = lab.client("host", (HOST, PORT).into()).await;
     let began = Instant::now();
-    replay_to(&sent, sender, || lab.client("guest", (HOST, PORT).into())).await;
+    let _members = replay_to(&sent, sender, || lab.client("guest", (HOST, PORT).into())).await;
     let took = began.elapsed();
     println!(
         "{} frames, {bytes} bytes, live and as history: {took:.1?}",

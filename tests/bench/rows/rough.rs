@@ -1,0 +1,236 @@
+//! A quiet room beside somebody who means no good, or is broken.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread::{JoinHandle, sleep};
+use std::time::{Duration, Instant};
+
+use super::latency::SmallRoom;
+use super::{Round, Row};
+use crate::ground::Ground;
+use crate::sender::Sender;
+use crate::server::Side;
+use crate::statistics::p50_p99;
+use crate::table::{Asked, Line};
+use crate::wire::{KEPT, LIST_ROOMS, frame};
+
+const READERS: usize = 2;
+const PER_SECOND: u32 = 200;
+const SECONDS: u64 = 3;
+const QUICK_SECONDS: u64 = 1;
+const WARM_UP: usize = 20;
+
+/// Another kind than the bench's own that is passed on and never kept.
+const LIVE: u16 = 205;
+/// What is written at once, in frames.
+const AT_ONCE: usize = 4096;
+/// Between two connections of a web browser.
+const HTTP_EVERY: Duration = Duration::from_millis(5);
+/// After so long whoever waits for the relay looks whether it is enough.
+const WAIT: Duration = Duration::from_millis(50);
+
+/// Who is beside the quiet room.
+#[derive(Clone, Copy, Debug)]
+enum Company {
+    /// Asks for all rooms, as fast as it can, and never reads. Comes again when it is closed.
+    Asks,
+    /// Takes the relay for a web server, 200 times a second.
+    Browses,
+    /// Fills a room of its own with commands that are a header and nothing else.
+    Fills,
+}
+
+const COMPANY: [Company; 3] = [Company::Asks, Company::Browses, Company::Fills];
+
+impl Company {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Asks => "one who asks and never reads",
+            Self::Browses => "200 connections a second that speak HTTP",
+            Self::Fills => "one who sends kinds 140 and 205 in turn, 14 B each",
+        }
+    }
+
+    fn does(self) -> &'static str {
+        match self {
+            Self::Asks => "questions",
+            Self::Browses => "connections",
+            Self::Fills => "commands",
+        }
+    }
+}
+
+pub(crate) struct Rough;
+
+impl Row for Rough {
+    fn name(&self) -> &'static str {
+        "rough"
+    }
+
+    fn lines(&self, _quick: bool) -> Vec<Line> {
+        let what = "a quiet room";
+        let alone = format!("{what} by itself: latency p99");
+        let mut lines = vec![Line::new(alone, "ms", Asked::Nothing)];
+        for company in COMPANY {
+            let beside = format!("beside {}", company.name());
+            let of_alone = format!("{what}: {beside} ÷ by itself");
+            lines.extend([
+                Line::new(format!("{what} {beside}: p99"), "ms", Asked::Nothing),
+                Line::new(of_alone, "×", Asked::Most(1.2)),
+                Line::new(
+                    format!("{what} {beside}: {}", company.does()),
+                    "per second",
+                    Asked::Nothing,
+                ),
+            ]);
+        }
+        lines
+    }
+
+    fn has_bare(&self) -> bool {
+        false
+    }
+
+    fn rounds(&self, quick: bool) -> usize {
+        if quick { 1 } else { 5 }
+    }
+
+    fn prepare<'a>(&'a self, ground: &'a Ground) -> Result<Box<dyn Round + 'a>, String> {
+        let server = ground.server()?;
+        let mut quiet = SmallRoom::open(&ground.side, server.address(), "Quiet", READERS)?;
+        let count = ground.pick(SECONDS, QUICK_SECONDS) * u64::from(PER_SECOND);
+        Ok(Box::new(move || {
+            let mut p99 = || {
+                let [_, p99] = p50_p99(quiet.measure(WARM_UP, count, PER_SECOND)?);
+                Ok::<_, String>(p99)
+            };
+            let mut beside = Vec::new();
+            for company in COMPANY {
+                let there = There::start(company, &ground.side, server.address())?;
+                let p99 = p99();
+                let rate = there.end()?;
+                server.group()?.settle()?;
+                beside.push((p99?, rate));
+            }
+            let alone = p99()?;
+            let beside = beside
+                .into_iter()
+                .flat_map(|(p99, rate)| [p99, p99 / alone, rate]);
+            Ok([alone].into_iter().chain(beside).collect())
+        }))
+    }
+}
+
+/// Somebody who goes on until it is enough.
+struct There {
+    enough: Arc<AtomicBool>,
+    thread: JoinHandle<Result<f64, String>>,
+}
+
+impl There {
+    /// Returns when they are at it.
+    fn start(company: Company, side: &Side, address: SocketAddr) -> Result<Self, String> {
+        let enough = Arc::new(AtomicBool::new(false));
+        let (begins, begun) = mpsc::channel();
+        let (side, until) = (side.clone(), Arc::clone(&enough));
+        let thread = std::thread::Builder::new()
+            .name("rough company".to_owned())
+            .spawn(move || {
+                let mut act = act(company, &side, address)?;
+                let mut done = act()?;
+                // Nobody waits for it any more after a failure.
+                let _heard = begins.send(());
+                let start = Instant::now();
+                while !until.load(Ordering::SeqCst) {
+                    done += act()?;
+                }
+                Ok(done as f64 / start.elapsed().as_secs_f64())
+            })
+            .map_err(|error| format!("no thread for the rough company: {error}"))?;
+        // Whether it failed is seen at its end.
+        let _begun = begun.recv();
+        Ok(Self { enough, thread })
+    }
+
+    /// What they did a second.
+    fn end(self) -> Result<f64, String> {
+        self.enough.store(true, Ordering::SeqCst);
+        self.thread
+            .join()
+            .map_err(|_panic| "the rough company broke off")?
+    }
+}
+
+type Act = Box<dyn FnMut() -> Result<u64, String>>;
+
+/// What they do over and over. Gives how much of it was done.
+fn act(company: Company, side: &Side, address: SocketAddr) -> Result<Act, String> {
+    Ok(match company {
+        Company::Asks => ask(address),
+        Company::Browses => browse(address),
+        Company::Fills => fill(Sender::make(side, address, "Filled")?),
+    })
+}
+
+fn connect(address: SocketAddr) -> Result<TcpStream, String> {
+    let connected = TcpStream::connect(address).and_then(|stream| {
+        stream.set_write_timeout(Some(WAIT))?;
+        stream.set_read_timeout(Some(WAIT))?;
+        Ok(stream)
+    });
+    connected.map_err(|error| format!("the rough company cannot connect: {error}"))
+}
+
+fn is_later(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+fn ask(address: SocketAddr) -> Act {
+    let question = frame(LIST_ROOMS, b"");
+    let bytes = question.len();
+    let questions = question.repeat(AT_ONCE);
+    // How far the last write came: the next one goes on there.
+    let mut open: Option<(TcpStream, usize)> = None;
+    Box::new(move || {
+        let (mut stream, at) = match open.take() {
+            Some(open) => open,
+            None => (connect(address)?, 0),
+        };
+        let written = match stream.write(&questions[at..]) {
+            Ok(written) => written,
+            Err(error) if is_later(error.kind()) => 0,
+            // It was closed.
+            Err(_) => return Ok(0),
+        };
+        let end = at + written;
+        open = Some((stream, end % questions.len()));
+        Ok((end / bytes - at / bytes) as u64)
+    })
+}
+
+fn browse(address: SocketAddr) -> Act {
+    let mut next = Instant::now();
+    Box::new(move || {
+        sleep(next.saturating_duration_since(Instant::now()));
+        next = Instant::now().max(next + HTTP_EVERY);
+        let mut stream = connect(address)?;
+        // It may be closed by then.
+        let _asked = stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        // Until it is closed, or has taken its time.
+        let mut answer = [0; 1000];
+        while let Ok(1..) = stream.read(&mut answer) {}
+        Ok(1)
+    })
+}
+
+fn fill(mut sender: Sender) -> Act {
+    let both = [frame(KEPT, b""), frame(LIVE, b"")].concat();
+    let commands = both.repeat(AT_ONCE / 2);
+    Box::new(move || {
+        sender.write(&commands)?;
+        Ok(AT_ONCE as u64)
+    })
+}
