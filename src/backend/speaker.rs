@@ -10,10 +10,13 @@ use parking_lot::{Condvar, Mutex};
 
 /// Bytes that may wait to be written; what comes beyond them is left out. A single text may be larger.
 const WAITING_BYTES: usize = 16 << 20;
-/// How long the end waits for what is not written yet.
+/// How long the end waits for what is not written yet, again and again while some of it is written, …
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// … but about this long in all.
+const LAST_WORDS_IN_ALL: Duration = Duration::from_secs(5);
 
-/// Writes what its [`Voice`]s say. When this is dropped it waits a moment until all is written.
+/// Writes what its [`Voice`]s say. When this is dropped it waits until all is written, as long as
+/// somebody takes it.
 #[derive(Debug)]
 pub struct Speaker(Voice);
 
@@ -97,7 +100,15 @@ impl Speaker {
 
 impl Drop for Speaker {
     fn drop(&mut self) {
-        self.is_heard(LAST_WORDS);
+        let begun = Instant::now();
+        let mut left = usize::MAX;
+        // Somebody who reads slowly reads.
+        while begun.elapsed() < LAST_WORDS_IN_ALL && self.is_heard(LAST_WORDS) {
+            let left_by_now = self.0.0.state.lock().waiting.len();
+            if std::mem::replace(&mut left, left_by_now) <= left_by_now {
+                break;
+            }
+        }
         self.0.0.state.lock().has_ended = true;
         self.0.0.changed.notify_all();
     }

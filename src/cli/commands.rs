@@ -148,6 +148,12 @@ struct Told {
 impl Told {
     /// Those of whom people are to be told now: each once, also when it goes and comes back at once.
     fn new_among(&mut self, waiting: &[Waiting], now: Instant) -> Vec<IpAddr> {
+        // Whoever has waited until now was seen until now.
+        for waited in &self.list {
+            if let Some(seen) = self.seen.get_mut(&Origin::from(waited.address)) {
+                *seen = now;
+            }
+        }
         let is_recent = |seen: &Instant| now.saturating_duration_since(*seen) < TELL_AGAIN;
         self.seen.retain(|_, seen| is_recent(seen));
         let mut new = Vec::new();
@@ -186,6 +192,7 @@ fn tell_waiting(
         };
     }
     let new = told.new_among(&waiting, Instant::now());
+    told.list = waiting;
     if new.len() > TOLD_AT_ONCE {
         return printer.line(&format!(
             "{} addresses more wait to be let in. Type “people” to see who does.",

@@ -94,7 +94,11 @@ fn waiting(ui: &mut Ui, view: &View, veil: Veil, actions: &mut Vec<Action>) {
         let line = format!(
             "Came {age}. Let in holds for this address later, too; Turn away for five minutes.{more}"
         );
-        match banner(ui, colors, &title, &[line.into()], &["Let in", "Turn away"]) {
+        // What is pressed for one is not to count for the next, who comes to the same place.
+        let painted = ui.push_id(&address, |ui| {
+            banner(ui, colors, &title, &[line.into()], &["Let in", "Turn away"])
+        });
+        match painted.inner {
             Some(0) => actions.push(Action::LetIn(waiting.address)),
             Some(_) => actions.push(Action::TurnAway(waiting.address)),
             None => {}

@@ -35,8 +35,17 @@ pub(super) struct Delivery {
     cold: Option<(u64, Cold)>,
     /// Bytes of lists among what was gathered last.
     list_bytes: usize,
-    /// Of what was gathered last, bytes that are in memory for this peer alone.
+    /// Of what was gathered last, and is not written yet, bytes that are in memory for this peer alone.
     own_bytes: usize,
+}
+
+/// A peer may not leave so much in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooMuch {
+    /// The limit, in bytes, that is exceeded.
+    pub(super) limit: usize,
+    /// What is to be written to the peer.
+    pub(super) bytes: usize,
 }
 
 impl Delivery {
@@ -62,25 +71,30 @@ impl Delivery {
     ) -> Result<Gathered, ColdError> {
         self.list_bytes = 0;
         let gathered = self.gather_some(out).await?;
-        // A large message is in memory no longer than somebody takes it, once the room has let it go.
-        let large = out
-            .iter()
-            .map(Bytes::len)
-            .filter(|bytes| *bytes > LARGE_BYTES);
-        let own_bytes = self.list_bytes.max(large.sum());
-        if own_bytes != self.own_bytes {
-            self.own_bytes = own_bytes;
-            self.outbox.set_being_written(own_bytes);
+        self.own_bytes = self.list_bytes;
+        if out.iter().any(|piece| piece.len() > LARGE_BYTES) {
+            self.own_bytes += self.outbox.passing_bytes();
         }
         Ok(gathered)
     }
 
-    /// The limit, in bytes, that is exceeded by what is being written to the peer or waits for it.
-    pub(super) fn exceeds(&self) -> Option<usize> {
-        if self.own_bytes == 0 {
+    /// What was gathered is being written now. Whether that is more than the peer may leave in memory, if it does not
+    /// take it.
+    pub(super) fn begin_writing(&self) -> Option<TooMuch> {
+        let bytes = self.own_bytes;
+        if bytes == 0 {
             return None;
         }
-        self.outbox.exceeds()
+        let limit = self.outbox.set_taking(bytes)?;
+        Some(TooMuch { limit, bytes })
+    }
+
+    /// What was gathered is written.
+    pub(super) fn end_writing(&mut self) {
+        if self.own_bytes > 0 {
+            self.own_bytes = 0;
+            self.outbox.set_taking(0);
+        }
     }
 
     async fn gather_some(&mut self, out: &mut VecDeque<Bytes>) -> Result<Gathered, ColdError> {

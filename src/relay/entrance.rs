@@ -234,8 +234,8 @@ async fn take_in<R: AsyncRead + Unpin>(reader: &mut R, said: &mut Vec<u8>) -> bo
 
 /// Tells one who waits that it does, and feels for it. Resolves when the other end is gone.
 async fn remind<W: AsyncWrite + Pulse + Unpin>(writer: &mut W) {
-    let mut often = interval_at(Instant::now(), FEEL_EVERY);
     let mut tell_at = Instant::now();
+    let mut often = interval_at(tell_at, FEEL_EVERY);
     loop {
         let now = often.tick().await;
         if writer.is_dead(DEAD_AFTER) {

@@ -31,6 +31,12 @@ pub(super) enum Full {
          Nothing more is taken in."
     )]
     Kept(u64),
+    /// Rooms are in memory alone, and all together take too much of it.
+    #[error(
+        "The server is full: it keeps rooms in its memory only, and they take {0} bytes of it already, this one's \
+         part included. Nothing more is taken in until rooms are closed."
+    )]
+    KeptOfAll(u64),
     /// The journal cannot be written, and too much is in memory alone.
     #[error(
         "The server cannot write rooms to its disk, and {0} bytes of this one are in its memory \

@@ -30,6 +30,7 @@ use super::pending::Pending;
 use super::restore::Found;
 use super::room::{Refusal, Room, awaits_scene, changes, made_with, shown};
 use super::state::{Peer, State, not_written_down};
+use super::unstored::Unstored;
 use crate::protocol::{
     ANY_VERSION, Attributes, ClientMessage, JoinRequest, RelayMessage, attribute,
 };
@@ -49,6 +50,8 @@ pub(super) struct Hub {
     pub(super) door: Arc<Door>,
     /// Bytes that wait for all peers.
     pending: Arc<AtomicUsize>,
+    /// Bytes that are being written to all peers and in memory for one of them alone.
+    taking: Arc<AtomicUsize>,
     /// What messages of all peers take that have not arrived whole.
     pub(super) arriving: AtomicU64,
     /// How fast all of them send messages.
@@ -60,6 +63,8 @@ pub(super) struct Hub {
     library: Option<Library>,
     /// What all rooms take.
     budget: Arc<Budget>,
+    /// What rooms hold that are not kept, where that is so.
+    unkept: Unstored,
 }
 
 /// A peer that was let in.
@@ -88,10 +93,12 @@ impl Hub {
             bulletin: Bulletin::new(),
             door: Arc::new(Door::new(&limits, guests)),
             pending: Arc::default(),
+            taking: Arc::default(),
             arriving: AtomicU64::new(0),
             messages: SharedPace::new(limits.control_messages_a_second_of_all, Instant::now()),
             changed: Arc::default(),
             budget: Budget::new(limits.rooms_bytes),
+            unkept: Unstored::default(),
             limits,
             library,
         }
@@ -141,15 +148,18 @@ impl Hub {
             share.lines.get_or_insert_with(|| Lines::of_address(now));
         }
         let pace = MessagePace::new(self.limits.control_messages_a_second, crowds, now);
-        let pending = Pending::new(
-            self.limits.pending(origin),
-            Arc::clone(&share.pending),
-            Arc::clone(&self.pending),
-        );
+        let [pending, taking] = [
+            (&share.pending, &self.pending),
+            (&share.taking, &self.taking),
+        ]
+        .map(|(of_address, of_all)| {
+            let limits = self.limits.pending(origin);
+            Pending::new(limits, Arc::clone(of_address), Arc::clone(of_all))
+        });
         let (end, ended) = oneshot::channel();
         let account = self.account(&mut state, origin);
         let card = Arc::new(Card::new(id, client_id, account));
-        let outbox = Outbox::new(pending, Arc::clone(&card));
+        let outbox = Outbox::new(pending, taking, Arc::clone(&card));
         let peer = Peer {
             client_id: card.client_id.clone(),
             card: Arc::clone(&card),
@@ -449,7 +459,7 @@ impl Hub {
                 let guest = Some(maker).filter(|maker| !self.limits.spares(*maker));
                 library.begin(name, &attributes, guest, self.limits.keep(), &self.changed)
             }
-            None => Arc::new(Log::new(self.limits.keep())),
+            None => Arc::new(Log::in_memory(self.limits.keep(), &self.unkept)),
         };
         Ok(Room {
             attributes,

@@ -29,6 +29,8 @@ const RETRY_AT_LEAST_EVERY: Duration = Duration::from_secs(300);
 /// A write that takes longer than this is told, and not waited for by members any more: the disk is on a network that
 /// is gone, or was pulled out.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// … with a second more for as many bytes: a slow disk answers.
+const SLOW_DISK_BYTES: u64 = 4 << 20;
 /// A pen that somebody else has for so long may be one whose write does not come to its end.
 const BUSY_FOR: Duration = Duration::from_secs(1);
 
@@ -122,8 +124,10 @@ async fn write_on(pen: &Arc<Pen>, log: &Arc<Log>) -> Result<Result<Goes, Unwritt
         let (pen, log) = (Arc::clone(pen), Arc::clone(log));
         spawn_blocking(move || pen.write_on(&log))
     };
+    let patience =
+        ANSWERS_WITHIN + Duration::from_secs(log.unstored_bytes().0 as u64 / SLOW_DISK_BYTES);
     loop {
-        match timeout(ANSWERS_WITHIN, &mut writing).await {
+        match timeout(patience, &mut writing).await {
             Ok(written) => return written,
             Err(_elapsed) => pen.hangs(log),
         }
@@ -359,7 +363,8 @@ mod tests {
             }
             room.tell.notified().await;
             edit(&room.log);
-            let Read::Batch(given, _, _) = room.log.live(head, PeerId(2)) else {
+            let Read::Batch(given, _, _) = room.log.live(head, PeerId(2), &Default::default())
+            else {
                 panic!("it is in memory");
             };
             assert_eq!(given.len(), 2 + usize::from(writing_before));

@@ -28,6 +28,11 @@ const MUCH_WITHIN: Duration = Duration::from_millis(100);
 /// … until it needs longer than this for as much.
 const CALM_AFTER: Duration = Duration::from_secs(2);
 
+/// By so much the busy lane's threads are nicer to others than usual: where cores are scarce they have a third of what
+/// the calm lane, and Blender, may take, which is still hundreds of megabytes a second.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 5;
+
 /// How many threads each of the two lanes has: together half of the processor's cores (at least two), as Blender
 /// runs beside it, and one core alone passes on gigabytes a second. On few cores a second thread to a lane only costs time:
 /// a small edit to eight people takes a third longer.
@@ -124,6 +129,7 @@ impl Lanes {
             let runtime = Builder::new_multi_thread()
                 .thread_name("mixdesk-busy")
                 .worker_threads(lane_threads())
+                .on_thread_start(step_back)
                 .enable_all()
                 .build()
                 .inspect_err(|error| tracing::warn!("no lane for heavy traffic: {error}"))
@@ -139,6 +145,18 @@ impl Lanes {
         busy.as_ref().map_or(&self.calm, |(handle, _)| handle)
     }
 }
+
+/// Lets this thread have less of a core than others that want it.
+#[cfg(target_os = "linux")]
+fn step_back() {
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!("heavy traffic does not step back: {error}");
+    }
+}
+
+/// Elsewhere that is not for one thread alone.
+#[cfg(not(target_os = "linux"))]
+fn step_back() {}
 
 /// The busy lane's runtime. To drop it waits for nobody.
 struct Busy(Option<Runtime>);

@@ -10,6 +10,7 @@
 //! held for a while only. A command that a merge has superseded still reaches every member, as
 //! protocol.md asks ("live commands with none lost"); only a replay skips it.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -267,6 +268,13 @@ impl Log {
         }
     }
 
+    /// A log in memory for good: what is in it counts as `unstored`.
+    pub(super) fn in_memory(keep: Keep, unstored: &Unstored) -> Self {
+        let log = Self::new(keep);
+        log.inner.lock().share = Some(unstored.share(0));
+        log
+    }
+
     /// A log whose commands are shown only when they stand in a file.
     pub(super) fn journaled(keep: Keep) -> Self {
         let log = Self::new(keep);
@@ -450,6 +458,13 @@ impl Log {
         self.work.notify_one();
     }
 
+    /// Whether there is more than members see by now: it is being written down.
+    pub(super) fn has_hidden(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.published < inner.next
+            || inner.mode == Mode::Journal && inner.notes_taken < inner.whole_with
+    }
+
     /// The number that the next command will get.
     pub(super) fn head(&self) -> Seq {
         self.inner.lock().next
@@ -527,11 +542,18 @@ impl Log {
         inner.read(cursor, until, Block::replayed)
     }
 
-    /// Reads from `cursor` on, live: everything but the member's own commands.
-    pub(super) fn live(&self, cursor: Seq, member: PeerId) -> Read {
+    /// Reads from `cursor` on, live: everything but the member's own commands. Adds to `passing` the bytes of large
+    /// ones that are ephemeral: who has them may soon be the only one.
+    pub(super) fn live(&self, cursor: Seq, member: PeerId, passing: &Cell<usize>) -> Read {
         self.inner.lock().read(cursor, Seq(u64::MAX), |block, _| {
-            let own = block.sender.id == member;
-            (!own).then(|| block.run.wire().clone())
+            if block.sender.id == member {
+                return None;
+            }
+            let bytes = block.run.wire().len();
+            if !block.kept && bytes > LARGE_BYTES {
+                passing.set(passing.get() + bytes);
+            }
+            Some(block.run.wire().clone())
         })
     }
 
@@ -675,9 +697,10 @@ impl Log {
         self.fails_while(|_| true, why)
     }
 
-    /// The same, if there is something to be written down: who writes may just have come to an end.
+    /// The same, if there is something to be written down: who writes may just have come to an end. What is known to be
+    /// the trouble stays it.
     pub(super) fn hangs(&self, why: &str) -> bool {
-        self.fails_while(Inner::has_work, why)
+        self.fails_while(|inner| inner.has_work() && inner.trouble.is_none(), why)
     }
 
     fn fails_while(&self, is_so: impl FnOnce(&Inner) -> bool, why: &str) -> bool {
@@ -748,7 +771,11 @@ impl Inner {
             .as_ref()
             .is_some_and(|share| !share.admits(in_memory, keep.unstored_bytes))
         {
-            return Err(Full::Memories(keep.unstored_bytes as u64));
+            let full = match self.mode {
+                Mode::Memory => Full::KeptOfAll,
+                Mode::Journal | Mode::Failing => Full::Memories,
+            };
+            return Err(full(keep.unstored_bytes as u64));
         }
         Ok(())
     }
@@ -865,7 +892,8 @@ impl Inner {
             let before = given.len();
             given.extend(pieces(block, &self.history));
             let taken = given.iter().skip(before).map(Bytes::len).sum::<usize>();
-            if taken > LARGE_BYTES && block.kept && block.end() <= self.stored {
+            let is_in_file = block.kept && block.end() <= self.stored;
+            if taken > LARGE_BYTES && is_in_file && self.lets_go_of_large() {
                 given.truncate(before);
                 return if given.is_empty() {
                     Read::Cold(block.first..block.end())
@@ -907,6 +935,12 @@ impl Inner {
         }
     }
 
+    /// Whether large commands are read from the file. While it cannot be written it may not be readable, and a room
+    /// that has ended may have let it go.
+    fn lets_go_of_large(&self) -> bool {
+        self.mode == Mode::Journal && self.file.is_some()
+    }
+
     /// Where the next block starts.
     fn end_bytes(&self) -> u64 {
         self.blocks.back().map_or(0, Block::end_bytes)
@@ -937,6 +971,7 @@ impl Inner {
     /// them, and those older than `age`.
     fn bury(&mut self, mut bytes: usize, age: Duration, now: Instant) {
         let in_memory_alone = self.is_in_memory_alone();
+        let is_search = bytes > 0;
         let Self {
             blocks,
             history,
@@ -968,7 +1003,12 @@ impl Inner {
             }
             !buried
         });
-        self.unburied_bytes = self.dead_bytes();
+        let dead = self.dead_bytes();
+        self.unburied_bytes = if is_search {
+            dead
+        } else {
+            dead.min(self.unburied_bytes)
+        };
     }
 }
 

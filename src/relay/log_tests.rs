@@ -60,10 +60,14 @@ fn batch(read: Read) -> (Vec<u8>, Seq) {
     }
 }
 
+fn live(log: &Log, cursor: Seq, member: PeerId) -> Read {
+    log.live(cursor, member, &Cell::new(0))
+}
+
 fn all_live(log: &Log, mut cursor: Seq, member: u64) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
-        let (bytes, next) = batch(log.live(cursor, PeerId(member)));
+        let (bytes, next) = batch(live(log, cursor, PeerId(member)));
         all.extend(bytes);
         if next == cursor {
             return all;
@@ -219,7 +223,7 @@ fn what_is_written_down_leaves_memory() {
         log.replay(Seq::default(), Seq(5)),
         Read::Cold(Seq(0)..Seq(4))
     );
-    assert_eq!(log.live(Seq(2), PeerId(2)), Read::Cold(Seq(2)..Seq(4)));
+    assert_eq!(live(&log, Seq(2), PeerId(2)), Read::Cold(Seq(2)..Seq(4)));
     assert_eq!(all_live(&log, Seq(4), 2), wire(&[large]));
     assert_eq!(log.lag(Seq(4)).commands, 1);
     assert_eq!(log.lag(Seq(4)).bytes, 414);
@@ -231,6 +235,8 @@ fn a_large_command_is_read_from_the_file_once_it_stands_there() {
         bytes: 100 << 20,
         ..KEEP
     });
+    let file = ColdFile::new(tempfile::tempfile().unwrap(), 0);
+    log.has_file(Arc::new(file), 1);
     let (small, large) = (
         command(140, "x", ""),
         Frame::new(Kind(140), &[7; LARGE_BYTES]),
@@ -239,12 +245,10 @@ fn a_large_command_is_read_from_the_file_once_it_stands_there() {
         append(&log, 1, [frame.clone()], Instant::now());
     }
     write_down(&log);
-    let read = log.live(Seq::default(), PeerId(2));
-    assert_eq!(
-        read,
-        Read::Batch(vec![small.wire().clone()], Seq(1), More::Yes)
-    );
-    assert_eq!(log.live(Seq(1), PeerId(2)), Read::Cold(Seq(1)..Seq(2)));
+    let read = live(&log, Seq::default(), PeerId(2));
+    let first = Read::Batch(vec![small.wire().clone()], Seq(1), More::Yes);
+    assert!(read == first);
+    assert_eq!(live(&log, Seq(1), PeerId(2)), Read::Cold(Seq(1)..Seq(2)));
     assert_eq!(log.replay(Seq(2), Seq(4)), Read::Cold(Seq(2)..Seq(3)));
     assert_eq!(all_live(&log, Seq(3), 2), wire([&small]));
     assert!(
@@ -312,6 +316,24 @@ fn what_cannot_be_buried_is_not_looked_for_all_the_time() {
         add(1000);
     }
     assert!(log.inner.lock().unburied_bytes > unburied, "but some time");
+}
+
+#[test]
+fn rooms_that_are_not_kept_hold_no_more_together_than_one_may() {
+    let keep = Keep {
+        unstored_bytes: 10_000,
+        ..KEEP
+    };
+    let all = Unstored::default();
+    let [greedy, modest] = [(); 2].map(|()| Log::in_memory(keep, &all));
+    let large = || run([Frame::new(Kind(140), &[7; 4000])]);
+    let add = |log: &Log| log.append(&card(1), large(), Instant::now()).map(drop);
+    assert_eq!([add(&greedy), add(&greedy)], [Ok(()), Ok(())]);
+    assert_eq!(add(&greedy), Err(Full::Kept(10_000)));
+    assert_eq!(add(&modest), Ok(()), "it has its part of them");
+    assert_eq!(add(&modest), Err(Full::KeptOfAll(10_000)));
+    drop(greedy);
+    assert_eq!(add(&modest), Ok(()));
 }
 
 #[test]
@@ -591,7 +613,7 @@ impl Reader {
         let (bytes, cursor) = batch(if replaying {
             log.replay(self.cursor, self.join_head)
         } else {
-            log.live(self.cursor, PeerId(self.id))
+            live(log, self.cursor, PeerId(self.id))
         });
         self.cursor = cursor;
         if replaying {

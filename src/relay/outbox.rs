@@ -1,5 +1,6 @@
 //! What one peer still gets: answers to what it asked, and its place in a room.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::ops::Range;
@@ -63,6 +64,8 @@ pub(super) struct Member {
     log: Arc<Log>,
     cursor: Seq,
     entering: Option<Entering>,
+    /// Bytes of large ephemeral commands that were taken.
+    passing_bytes: usize,
     /// Which of the peer's stays in rooms this is.
     entry: u64,
 }
@@ -110,6 +113,7 @@ impl Member {
             log,
             cursor: Seq::default(),
             entering,
+            passing_bytes: 0,
             entry: 0,
         }
     }
@@ -122,6 +126,7 @@ impl Member {
             cursor: log.head(),
             log,
             entering: None,
+            passing_bytes: 0,
             entry: 0,
         }
     }
@@ -134,7 +139,10 @@ impl Member {
     /// Takes the next frames, a bounded batch.
     fn take(&mut self, out: &mut VecDeque<Bytes>) -> Taken {
         let Some(entering) = &mut self.entering else {
-            return match self.log.live(self.cursor, self.id) {
+            let passing = Cell::new(0);
+            let read = self.log.live(self.cursor, self.id, &passing);
+            self.passing_bytes += passing.get();
+            return match read {
                 Read::Cold(range) => self.cold(range, Skip::Own(self.id)),
                 Read::Batch(_, cursor, _) if cursor == self.cursor => Taken::Nothing,
                 Read::Batch(frames, cursor, more) => {
@@ -219,6 +227,8 @@ pub(super) struct Outbox {
 struct State {
     replies: VecDeque<Reply>,
     pending: Pending,
+    /// What is being written and in memory for this peer alone.
+    taking: Pending,
     member: Option<Member>,
     /// How often the peer has entered a room.
     entries: u64,
@@ -290,13 +300,15 @@ impl Listener for Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(pending: Pending, card: Arc<Card>) -> Arc<Self> {
+    /// `pending` counts what waits, `taking` what is being written and in memory for this peer alone.
+    pub(super) fn new(pending: Pending, taking: Pending, card: Arc<Card>) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             card,
             this: this.clone(),
             state: Mutex::new(State {
                 replies: VecDeque::new(),
                 pending,
+                taking,
                 member: None,
                 entries: 0,
                 closing: false,
@@ -348,9 +360,19 @@ impl Outbox {
         self.bell.notify_one();
     }
 
-    /// So many bytes that are in memory for this peer alone are being written to it now.
-    pub(super) fn set_being_written(&self, bytes: usize) {
-        self.state.lock().pending.set_being_written(bytes);
+    /// So many bytes that are in memory for this peer alone are being written to it now. Gives the limit, in
+    /// bytes, that is exceeded by them and that the peer is to blame for, if it does not take them.
+    pub(super) fn set_taking(&self, bytes: usize) -> Option<usize> {
+        let mut state = self.state.lock();
+        state.taking.set(bytes);
+        state.taking.exceeds()
+    }
+
+    /// Bytes of large ephemeral commands that were taken since this was last asked.
+    pub(super) fn passing_bytes(&self) -> usize {
+        let mut state = self.state.lock();
+        let member = state.member.as_mut();
+        member.map_or(0, |member| std::mem::take(&mut member.passing_bytes))
     }
 
     /// The limit, in bytes, that is exceeded by what waits and that the peer is to blame for.
@@ -418,6 +440,15 @@ impl Outbox {
 
     pub(super) fn is_closing(&self) -> bool {
         self.state.lock().closing
+    }
+
+    /// Whether the peer will be given more of its room as soon as that is written down.
+    pub(super) fn awaits_room(&self) -> bool {
+        let state = self.state.lock();
+        state
+            .member
+            .as_ref()
+            .is_some_and(|member| member.log.has_hidden())
     }
 
     pub(super) fn take_reply(&self) -> Option<Reply> {

@@ -39,9 +39,10 @@ impl Scene {
             of_address: usize::MAX,
             of_all: usize::MAX,
         };
-        let pending = Pending::new(limits, Arc::default(), Arc::default());
+        let [pending, taking] =
+            [(); 2].map(|()| Pending::new(limits, Arc::default(), Arc::default()));
         let card = card(1);
-        let outbox = Outbox::new(pending, card);
+        let outbox = Outbox::new(pending, taking, card);
         outbox.enter(Member::making(PeerId(1), "Shot 12", Arc::clone(&log)));
         // Entering rings: the write loop looks once, and rests then.
         outbox.changed().await;

@@ -1,11 +1,13 @@
 //! One connection: a read loop and a write loop in one task.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::yield_now;
@@ -18,7 +20,7 @@ use super::arriving::Arriving;
 use super::attempts::Failed;
 use super::card::Card;
 use super::cold::ColdError;
-use super::delivery::{Delivery, Gathered};
+use super::delivery::{Delivery, Gathered, TooMuch};
 use super::ending::{Ending, Exceeded};
 use super::full::Full;
 use super::hub::{Admission, Hub};
@@ -35,8 +37,10 @@ const TURN_BYTES: usize = 256 << 10;
 /// go, what else the peer's task has to do is never left out.
 const PIECE_BYTES: usize = TURN_BYTES / 64;
 
-/// How long one write may take to a peer that takes more memory than it may.
+/// How long a peer may take nothing that leaves more in memory than it may, …
 const TOO_MUCH_PATIENCE: Duration = Duration::from_secs(30);
+/// … and how fast it has to take it on the whole.
+const TOO_MUCH_BYTES_A_SECOND: usize = 64 << 10;
 
 /// Messages that set attributes.
 const SETTERS: [Kind; 2] = [
@@ -224,7 +228,7 @@ pub(super) async fn run<R, W>(
     };
 
     let carried = || line.as_ref().map_or(0, Line::carried);
-    let (patience, sends_on);
+    let (patience, sends_on, _farewell);
     let told = {
         let mut writing = pin!(write_loop(
             &mut writer,
@@ -265,7 +269,13 @@ pub(super) async fn run<R, W>(
         } else {
             DRAIN
         };
-        sends_on = end.is_amid_sending();
+        // As many as may be told why they are not let in.
+        let farewell = end
+            .is_amid_sending()
+            .then(|| hub.door.farewell(address.ip()))
+            .flatten();
+        sends_on = farewell.is_some();
+        _farewell = farewell;
         outbox.close(end.farewell());
         let mut telling = pin!(last_words(writing, &carried, patience, &shutdown));
         let told = tokio::select! {
@@ -454,6 +464,19 @@ fn control(hub: &Hub, id: PeerId, frame: &Frame) {
     }
 }
 
+/// Writes to a peer that leaves more in memory than it may, as long as it takes it.
+async fn write_in_time<W: AsyncWrite + Pulse + Unpin>(
+    io: &mut W,
+    out: &mut VecDeque<Bytes>,
+    patience: Duration,
+    TooMuch { limit, bytes }: TooMuch,
+) -> Result<u64, Unwritten> {
+    let in_all = Duration::from_secs((bytes / TOO_MUCH_BYTES_A_SECOND) as u64) + TOO_MUCH_PATIENCE;
+    let writing = write_frames(io, out, patience.min(TOO_MUCH_PATIENCE));
+    let written = timeout(in_all, writing).await;
+    Ok(written.map_err(|_| Unwritten::Untaken(limit))??)
+}
+
 async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
     io: &mut W,
     line: Option<&Line>,
@@ -471,14 +494,12 @@ async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
         let mut out = outbox.begun()?;
         let gathered = delivery.gather(&mut out).await?;
         if !out.is_empty() {
-            let writing = write_frames(io, &mut out, patience);
-            let written = match delivery.exceeds() {
-                None => writing.await,
-                Some(limit) => timeout(TOO_MUCH_PATIENCE, writing)
-                    .await
-                    .map_err(|_| Unwritten::Untaken(limit))?,
+            let written = match delivery.begin_writing() {
+                None => write_frames(io, &mut out, patience).await?,
+                Some(too_much) => write_in_time(io, &mut out, patience, too_much).await?,
             };
-            card.count_out(written?);
+            delivery.end_writing();
+            card.count_out(written);
         } else if gathered == Gathered::Some {
             // A part of the history of which nothing is left: others get their turn.
             yield_now().await;
@@ -486,7 +507,7 @@ async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
         if gathered == Gathered::Some {
             continue;
         }
-        if closing {
+        if closing && !outbox.awaits_room() {
             io.flush().await.map_err(WriteError::from)?;
             return Ok(());
         }
@@ -563,7 +584,7 @@ mod tests {
         hub: Arc<Hub>,
         maker: Admission,
         to_relay: tokio::io::DuplexStream,
-        _from_relay: tokio::io::DuplexStream,
+        from_relay: tokio::io::DuplexStream,
         running: tokio::task::JoinHandle<()>,
     }
 
@@ -576,7 +597,7 @@ mod tests {
             let address = SocketAddr::from(([192, 0, 2, 1], 50_000));
             let admission = hub.connect(address, false).unwrap();
             let (to_relay, reader) = tokio::io::duplex(1 << 10);
-            let (_from_relay, writer) = tokio::io::duplex(1 << 10);
+            let (from_relay, writer) = tokio::io::duplex(1 << 10);
             let running = tokio::spawn(run(
                 reader,
                 writer,
@@ -590,7 +611,7 @@ mod tests {
                 hub,
                 maker,
                 to_relay,
-                _from_relay,
+                from_relay,
                 running,
             }
         }
@@ -639,6 +660,32 @@ mod tests {
             assert!(took <= most, "{took:?}");
             assert!(took >= TOO_MUCH_PATIENCE.min(write_patience), "{took:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_much_and_takes_it_is_not_cut_off() {
+        const PIECE: usize = 64 << 10;
+        let mut deaf = Deaf::new(Limits {
+            pending_bytes: 1 << 10,
+            ..Limits::default()
+        });
+        let attributes = format!(r#"{{"notes": "{}"}}"#, "n".repeat(400 << 10));
+        let attributes = Attributes::parse(&attributes).unwrap();
+        let about = ClientMessage::SetRoomAttributes("Shot 12".to_owned(), attributes);
+        deaf.hub.handle(deaf.maker.card.id, about);
+        deaf.say(&ClientMessage::ListRooms).await;
+        for _ in 0..4 {
+            sleep(TOO_MUCH_PATIENCE / 5).await;
+            deaf.from_relay
+                .read_exact(&mut vec![0; PIECE])
+                .await
+                .unwrap();
+        }
+        // What it asks for meanwhile is no reason either.
+        deaf.say(&ClientMessage::ClientId).await;
+        let mut rest = vec![0; 140 << 10];
+        deaf.from_relay.read_exact(&mut rest).await.unwrap();
+        assert!(!deaf.running.is_finished());
     }
 
     #[tokio::test(start_paused = true)]

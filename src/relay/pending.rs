@@ -1,5 +1,5 @@
-//! What waits for peers to read it: of one, of all of its address, of all. Answers, and what is in memory for
-//! one reader alone while it is being written.
+//! What peers leave in memory by not reading: of one, of all of its address, of all. Answers that wait, and
+//! apart from these what is being written to one and in memory for it alone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,8 +20,6 @@ pub(super) struct PendingLimits {
 #[derive(Debug)]
 pub(super) struct Pending {
     bytes: usize,
-    /// Those of them that are being written.
-    being_written: usize,
     of_address: Arc<AtomicUsize>,
     of_all: Arc<AtomicUsize>,
     limits: PendingLimits,
@@ -35,7 +33,6 @@ impl Pending {
     ) -> Self {
         Self {
             bytes: 0,
-            being_written: 0,
             of_address,
             of_all,
             limits,
@@ -54,10 +51,9 @@ impl Pending {
         self.of_all.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// So many bytes are being written now, in the place of what was before.
-    pub(super) fn set_being_written(&mut self, bytes: usize) {
-        let before = std::mem::replace(&mut self.being_written, bytes);
-        self.remove(before);
+    /// It is so much now, in the place of what was before.
+    pub(super) fn set(&mut self, bytes: usize) {
+        self.remove(self.bytes);
         self.add(bytes);
     }
 
@@ -113,9 +109,9 @@ mod tests {
         assert_eq!(c.exceeds(), None, "it did nothing");
         drop(a);
         assert_eq!(b.exceeds(), None);
-        b.set_being_written(80 << 10);
-        assert_eq!(b.exceeds(), Some(LIMITS.of_one), "on top of what waits");
-        b.set_being_written(10);
+        b.set(150 << 10);
+        assert_eq!(b.exceeds(), Some(LIMITS.of_one));
+        b.set(70 << 10);
         assert_eq!(b.exceeds(), None);
 
         let mut elsewhere = Pending::new(LIMITS, Arc::default(), Arc::clone(&all));

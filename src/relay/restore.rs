@@ -217,12 +217,16 @@ fn look(path: &Path, progress: &mut impl FnMut(u64) -> bool) -> Result<Picture, 
 /// Writes the good parts of a file anew, puts the file aside, and the new one in its place.
 fn repair(shelf: &Shelf, path: &Path, scan: &Scan) -> io::Result<std::path::PathBuf> {
     let renewing = Shelf::renewing(path);
+    copy_good_parts(path, scan, &renewing).inspect_err(|_error| shelf.remove(&renewing))?;
+    shelf.replace(&renewing, path)
+}
+
+fn copy_good_parts(path: &Path, scan: &Scan, copy: &Path) -> io::Result<()> {
     let mut from = File::open(path)?;
-    let mut to = File::create(&renewing)?;
+    let mut to = File::create(copy)?;
     for good in scan.good_parts() {
         from.seek(SeekFrom::Start(good.start))?;
         io::copy(&mut from.by_ref().take(good.end - good.start), &mut to)?;
     }
-    to.sync_all()?;
-    shelf.replace(&renewing, path)
+    to.sync_all()
 }

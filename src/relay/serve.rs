@@ -114,9 +114,13 @@ impl Bound {
             }
         };
         let relay = self.run(hub, revived, lanes);
-        tokio::spawn(library.clone().look_after_recent(relay.shutdown.clone()));
+        // Whoever has the folder is waited for at the end: the next relay is to have it.
+        let looking = library.clone().look_after_recent(relay.shutdown.clone());
+        relay.tasks.spawn(looking);
         if !library.shelf.is_held() {
-            tokio::spawn(library.await_folder(relay.shutdown.clone()));
+            relay
+                .tasks
+                .spawn(library.await_folder(relay.shutdown.clone()));
         }
         relay
     }

@@ -65,6 +65,8 @@ pub(super) struct Share {
     pub(super) attributes_bytes: usize,
     /// What waits for them to read it.
     pub(super) pending: Arc<AtomicUsize>,
+    /// What is being written to them and in memory for one alone.
+    pub(super) taking: Arc<AtomicUsize>,
     /// How fast they send messages, if that is bounded.
     pub(super) messages: Option<SharedPace>,
     /// How many lines the log takes about them, if that is bounded.

@@ -1,4 +1,4 @@
-//! What rooms hold in memory because it cannot be written down: counted over all of them.
+//! What rooms hold in memory because it cannot be written down, or is not to be: counted over all of them.
 
 use std::sync::Arc;
 
