@@ -491,15 +491,19 @@ impl Log {
         self.inner.lock().memory_bytes
     }
 
-    /// How far somebody is behind who reads on at `cursor`.
+    /// How far somebody is behind who reads on at `cursor`: what is being written down, nobody is behind.
     pub(super) fn lag(&self, cursor: Seq) -> Lag {
         let inner = self.inner.lock();
         let next = inner.blocks.get(block::from(&inner.blocks, cursor));
-        let hot = next.map_or(0, |next| inner.end_bytes() - next.start_bytes);
+        let hidden = inner
+            .blocks
+            .get(block::from(&inner.blocks, inner.published));
+        let end = hidden.map_or_else(|| inner.end_bytes(), |hidden| hidden.start_bytes);
+        let hot = next.map_or(0, |next| end.saturating_sub(next.start_bytes));
         let cold = inner.file.as_ref().filter(|_| cursor < inner.evicted);
         let cold = cold.map_or(0, |file| file.place(inner.evicted) - file.place(cursor));
         Lag {
-            commands: inner.next.0.saturating_sub(cursor.0),
+            commands: inner.published.0.saturating_sub(cursor.0),
             bytes: hot + cold,
         }
     }

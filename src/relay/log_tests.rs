@@ -349,6 +349,18 @@ fn small_commands_cost_what_they_take_in_the_file() {
 }
 
 #[test]
+fn nobody_is_behind_what_is_being_written_down() {
+    let log = journaled(KEEP);
+    let frame = command(140, "x", "");
+    append(&log, 1, [frame.clone()], Instant::now());
+    assert_eq!(log.lag(Seq::default()), Lag::default());
+    write_down(&log);
+    append(&log, 1, [frame.clone()], Instant::now());
+    let lag = log.lag(Seq::default());
+    assert_eq!((lag.commands, lag.bytes), (1, frame.wire_len() as u64));
+}
+
+#[test]
 fn ephemeral_commands_do_not_pile_up_while_the_disk_is_full() {
     let log = journaled(Keep {
         bytes: 10_000,
