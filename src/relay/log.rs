@@ -21,6 +21,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+mod journaled;
+mod memory;
+
 use super::PeerId;
 use super::account::{Account, Bill, Budget};
 use super::block::{self, Block};
@@ -580,173 +583,6 @@ impl Log {
     }
 }
 
-/// What the keeper does, who writes the journal.
-impl Log {
-    /// Waits until there is something to write down.
-    pub(super) async fn work_to_do(&self) {
-        self.work.notified().await;
-    }
-
-    /// What is to be written down next; `None` when there is nothing.
-    pub(super) fn work(&self) -> Option<Work> {
-        let inner = self.inner.lock();
-        let mut bytes = 0;
-        let blocks: Vec<_> = inner
-            .unstored()
-            .take_while(|block| {
-                let fits = bytes < WORK_BYTES;
-                bytes += block.memory_bytes();
-                fits
-            })
-            .cloned()
-            .collect();
-        (inner.has_notes() || !blocks.is_empty()).then(|| {
-            let mut notes = inner.notes.clone();
-            let is_after_more = |at| {
-                let rest = inner.unstored().nth(blocks.len());
-                rest.is_some_and(|rest| rest.first < at)
-            };
-            if notes.whole_at.is_some_and(is_after_more) {
-                // The attributes come another time.
-                (notes.attributes, notes.number) = (Attributes::default(), inner.notes_taken);
-            }
-            Work { notes, blocks }
-        })
-    }
-
-    /// Whether there is something to be written down.
-    pub(super) fn has_work(&self) -> bool {
-        self.inner.lock().has_work()
-    }
-
-    /// There is a file now.
-    pub(super) fn has_file(&self, file: Arc<ColdFile>, bytes: u64) {
-        self.inner.lock().file = Some(Stored {
-            file,
-            bytes,
-            index: vec![(Seq::default(), bytes)],
-        });
-    }
-
-    /// The file that is read from.
-    pub(super) fn file(&self) -> Option<Arc<ColdFile>> {
-        let inner = self.inner.lock();
-        inner.file.as_ref().map(|stored| Arc::clone(&stored.file))
-    }
-
-    /// The file is as it is to be again; `anew`: it is another one, with the same in it.
-    pub(super) fn is_good(&self, anew: Option<Arc<ColdFile>>) {
-        {
-            let mut inner = self.inner.lock();
-            if let (Some(stored), Some(anew)) = (&mut inner.file, anew) {
-                stored.file = anew;
-            }
-            inner.recover();
-        }
-        self.ring();
-    }
-
-    /// The keeper is to look at the file, whether or not there is something to write down.
-    pub(super) fn look_after_file(&self) {
-        self.work.notify_one();
-    }
-
-    /// The room has ended, and nobody is in it who would read from its file.
-    pub(super) fn let_go_of_file(&self) -> Option<Stored> {
-        self.inner.lock().file.take()
-    }
-
-    /// This work stands in the file, which is good up to byte `bytes`; `places` says where the blocks
-    /// start there.
-    pub(super) fn stored(&self, work: &Work, places: &[u64], bytes: u64) {
-        {
-            let mut inner = self.inner.lock();
-            if let Some(stored) = &mut inner.file {
-                stored.bytes = bytes;
-                for (block, place) in work.blocks.iter().zip(places) {
-                    let last = stored.index.last().map_or(0, |(_, place)| *place);
-                    if *place >= last + INDEX_EVERY_BYTES {
-                        stored.index.push((block.first, *place));
-                    }
-                }
-            }
-            if let Some(last) = work.blocks.last() {
-                inner.stored = inner.stored.max(last.end());
-                inner.unstored_bytes = if inner.mode == Mode::Failing {
-                    // Some of the work may have been buried meanwhile.
-                    inner.unstored().map(Block::memory_bytes).sum()
-                } else {
-                    let written = work.blocks.iter().map(Block::memory_bytes).sum();
-                    inner.unstored_bytes.saturating_sub(written)
-                };
-            }
-            // Once only: written again behind what has come since, it would drop that as well.
-            if inner.notes.cleared == work.notes.cleared {
-                inner.notes.cleared = None;
-            }
-            inner.notes_taken = inner.notes_taken.max(work.notes.number);
-            if inner.notes.number == work.notes.number {
-                inner.notes.attributes = Attributes::default();
-                inner.notes.whole_at = None;
-            }
-            inner.recover();
-        }
-        // Also for senders who wait, whether or not there is something new to read.
-        self.ring();
-        self.inner.lock().settle(self.keep, Instant::now());
-    }
-
-    /// The journal cannot be written for now: the room goes on in memory. `true` when this is new.
-    pub(super) fn fails(&self, why: &str) -> bool {
-        self.fails_while(|_| true, why)
-    }
-
-    /// The same, if there is something to be written down: who writes may just have come to an end. What is known to be
-    /// the trouble stays it.
-    pub(super) fn hangs(&self, why: &str) -> bool {
-        self.fails_while(|inner| inner.has_work() && inner.trouble.is_none(), why)
-    }
-
-    fn fails_while(&self, is_so: impl FnOnce(&Inner) -> bool, why: &str) -> bool {
-        let new = {
-            let mut inner = self.inner.lock();
-            if !is_so(&inner) {
-                return false;
-            }
-            inner.mode = Mode::Failing;
-            // What a room leaves behind is counted by its keeper.
-            if inner.share.is_none() && inner.notes.ended.is_none() {
-                let all = self.unstored.get();
-                inner.share = all.map(|all| all.share(inner.unstored_bytes));
-            }
-            let new = inner.trouble.replace(why.to_owned()).is_none();
-            if new {
-                inner.news = Some(JournalNews::Fails(why.to_owned()));
-            }
-            inner.publish();
-            new
-        };
-        // Also for senders who wait, whether or not there is something to read.
-        self.ring();
-        new
-    }
-
-    /// Whether the journal is written again, and nobody has been told yet.
-    pub(super) fn has_trouble_ended(&self) -> bool {
-        self.inner.lock().news == Some(JournalNews::Recovered)
-    }
-
-    /// How the journal does, if that has changed since it was last asked.
-    pub(super) fn take_journal_news(&self) -> Option<JournalNews> {
-        self.inner.lock().news.take()
-    }
-
-    /// Why the journal cannot be written, if it cannot.
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.inner.lock().trouble.clone()
-    }
-}
-
 impl Stored {
     /// Where to begin to look for what stands from `cursor` on.
     fn place(&self, cursor: Seq) -> u64 {
@@ -910,35 +746,6 @@ impl Inner {
         Read::Batch(given, cursor.max(until), More::No)
     }
 
-    /// Forgets the oldest blocks that stand in the file or are ephemeral, while there is too much or
-    /// they are too old.
-    fn evict(&mut self, keep: Keep, now: Instant) {
-        let (stored, published) = (self.stored, self.published);
-        while let Some(oldest) = self.blocks.pop_front_if(|oldest| {
-            let too_much = self.memory_bytes > keep.bytes;
-            let too_old = now.saturating_duration_since(oldest.at) > keep.age;
-            let dispensable = if oldest.kept {
-                oldest.end() <= stored
-            } else {
-                oldest.end() <= published
-            };
-            dispensable && (too_much || too_old)
-        }) {
-            self.memory_bytes -= oldest.memory_bytes();
-            if oldest.kept {
-                self.evicted = oldest.end();
-            } else {
-                self.ephemeral_bytes -= oldest.memory_bytes();
-            }
-        }
-        // Half of them at a time, and no search for what was not to be had the last time, so that this is seldom.
-        let dead = self.dead_bytes();
-        let half = keep.bytes / 2;
-        if dead > self.unburied_bytes.max(half) + half {
-            self.bury(dead - half, keep.age, now);
-        }
-    }
-
     /// Whether large commands are read from the file. While it cannot be written it may not be readable, and a room
     /// that has ended may have let it go.
     fn lets_go_of_large(&self) -> bool {
@@ -948,71 +755,6 @@ impl Inner {
     /// Where the next block starts.
     fn end_bytes(&self) -> u64 {
         self.blocks.back().map_or(0, Block::end_bytes)
-    }
-
-    /// Whether all of the room is in memory: what is superseded need not stay for a file then.
-    fn is_in_memory_alone(&self) -> bool {
-        match self.mode {
-            Mode::Memory => true,
-            Mode::Failing => self.file.is_none(),
-            Mode::Journal => false,
-        }
-    }
-
-    /// What of the memory, about, is for commands that nobody who joins gets and that will not go into a
-    /// file: ephemeral ones, and without a file superseded ones too.
-    fn dead_bytes(&self) -> usize {
-        if !self.is_in_memory_alone() {
-            return self.ephemeral_bytes;
-        }
-        let needed = usize::try_from(self.history.bytes()).unwrap_or(usize::MAX);
-        self.memory_bytes
-            .saturating_sub(self.blocks.len() * block::BLOCK_BYTES)
-            .saturating_sub(needed)
-    }
-
-    /// Forgets blocks that nobody who joins gets, and that will not go into a file: the oldest `bytes` of
-    /// them, and those older than `age`.
-    fn bury(&mut self, mut bytes: usize, age: Duration, now: Instant) {
-        let in_memory_alone = self.is_in_memory_alone();
-        let is_search = bytes > 0;
-        let Self {
-            blocks,
-            history,
-            published,
-            memory_bytes,
-            ephemeral_bytes,
-            unstored_bytes,
-            ..
-        } = self;
-        let mut end_bytes = blocks.front().map_or(0, |oldest| oldest.start_bytes);
-        blocks.retain_mut(|block| {
-            let too_old = now.saturating_duration_since(block.at) > age;
-            let buried = (bytes > 0 || too_old)
-                && block.end() <= *published
-                && (in_memory_alone || !block.kept)
-                && block.is_dead(history);
-            if buried {
-                bytes = bytes.saturating_sub(block.run.wire().len());
-                *memory_bytes -= block.memory_bytes();
-                let of_its_sort = if block.kept {
-                    &mut *unstored_bytes
-                } else {
-                    &mut *ephemeral_bytes
-                };
-                *of_its_sort -= block.memory_bytes();
-            } else {
-                block.start_bytes = end_bytes;
-                end_bytes = block.end_bytes();
-            }
-            !buried
-        });
-        let dead = self.dead_bytes();
-        self.unburied_bytes = if is_search {
-            dead
-        } else {
-            dead.min(self.unburied_bytes)
-        };
     }
 }
 

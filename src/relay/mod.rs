@@ -1,7 +1,8 @@
 //! The embedded server: keeps each room's history, replays it to those who join, and passes live
 //! commands on.
 //!
-//! - `log.rs`, `Log`: a room is an append-only log that members read with cursors; no queues. Its
+//! - `log.rs`, `Log`: a room is an append-only log that members read with cursors; no queues. `log/journaled.rs`:
+//!   what its journal's writers do with it; `log/memory.rs`: what of it leaves memory. Its
 //!   commands are `block.rs`, `Block`s: what one sender sent together.
 //! - `pen.rs`, `Pen`: writes a room's journal, which is ahead of what members see; `keeper.rs`: sees to it
 //!   that all is written, and comes to the disk. `cold.rs`, `Cold`: reads from it what is not in memory any
