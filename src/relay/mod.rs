@@ -1,9 +1,9 @@
 //! The embedded server: keeps each room's history, replays it to those who join, and passes live
 //! commands on.
 //!
-//! - `log.rs`, `Log`: a room is an append-only log that members read with cursors; no queues. `log/journaled.rs`:
-//!   what its journal's writers do with it; `log/memory.rs`: what of it leaves memory. Its
-//!   commands are `block.rs`, `Block`s: what one sender sent together.
+//! - `log.rs`, `Log`: a room is an append-only log that members read with cursors; no queues. Its
+//!   commands are `block.rs`, `Block`s: what one sender sent together. `log/journaled.rs`: what its journal's
+//!   writers do with it; `log/memory.rs`: what of it leaves memory.
 //! - `pen.rs`, `Pen`: writes a room's journal, which is ahead of what members see; `keeper.rs`: sees to it
 //!   that all is written, and comes to the disk. `cold.rs`, `Cold`: reads from it what is not in memory any
 //!   more. `shelf.rs`, `Shelf`: the folder of the rooms' files; `recent.rs`: those that ended, and how
