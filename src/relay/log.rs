@@ -47,7 +47,7 @@ const REST: Duration = Duration::from_millis(1);
 const WORK_BYTES: usize = 4 << 20;
 /// A larger block, which is a single frame, is read from the file where it stands there: who takes it slowly,
 /// or not at all, would hold it in memory.
-pub(super) const LARGE_BYTES: usize = 1 << 20;
+pub(super) const LARGE_BYTES: usize = 4 << 20;
 /// As many members are served in the place of their own tasks, one after the other; more wait less where
 /// each has its turn.
 const SERVED_AT_ONCE: usize = 32;

@@ -699,7 +699,7 @@ mod tests {
             yield_now().await;
         }
         // Not kept, so it stands in no file.
-        let large = Run::from(Frame::new(Kind::FRAME, &vec![7; 2 << 20]));
+        let large = Run::from(Frame::new(Kind::FRAME, &vec![7; 5 << 20]));
         let log = deaf.maker.outbox.log().unwrap();
         log.append(&deaf.maker.card, large, Instant::now()).unwrap();
         drop(log);
