@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+#[cfg(target_os = "linux")]
+use super::cores::give_way;
+
 /// A disk that took longer than this for a write is slow …
 const SLOW: Duration = Duration::from_millis(20);
 /// … and is left to other threads for so long at least, …
@@ -19,6 +22,10 @@ const SLOW_IN_SYNC_FOR: Duration = Duration::from_secs(60);
 
 /// A disk that nobody wrote to for so long may have to wake, or a server may have to be found again.
 const AWAKE_FOR: Duration = Duration::from_secs(10);
+
+/// So much of a file is handed to the disk at once: until that is done a system may let nobody else have its core.
+#[cfg(target_os = "linux")]
+const PIECE_BYTES: u64 = 256 << 10;
 
 /// How the disk does. A small write that waits for it on a thread of the runtime would hold up all rooms.
 #[derive(Debug, Default)]
@@ -102,9 +109,11 @@ impl Disk {
         self.syncs.load(Ordering::Relaxed) > 0
     }
 
-    /// Brings a file to the disk. Blocks.
-    pub(super) fn sync(&self, file: &File) -> io::Result<()> {
+    /// Brings a file to the disk. Of it what comes before `from` has been brought there, as far as that is known.
+    /// Blocks.
+    pub(super) fn sync(&self, file: &File, from: u64) -> io::Result<()> {
         let _syncing = self.syncing();
+        begin_to_write(file, from)?;
         file.sync_data()
     }
 
@@ -112,6 +121,40 @@ impl Disk {
         self.syncs.fetch_add(1, Ordering::Relaxed);
         Syncing(self)
     }
+}
+
+/// Has the system begin to write a file to the disk, a piece at a time. The rest of a sync is then to wait, and not to work
+/// through all of it at once.
+#[cfg(target_os = "linux")]
+fn begin_to_write(file: &File, from: u64) -> io::Result<()> {
+    let end = file.metadata()?.len();
+    let mut at = from;
+    while at < end && hand_over(file, at) {
+        at += PIECE_BYTES;
+        give_way();
+    }
+    Ok(())
+}
+
+/// Elsewhere nothing does only that.
+#[cfg(not(target_os = "linux"))]
+fn begin_to_write(_file: &File, _from: u64) -> io::Result<()> {
+    Ok(())
+}
+
+/// Has the system begin to write one piece. `false` where it does not do that: a sync does it all then, and tells why.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "no library that we have asks for this")]
+fn hand_over(file: &File, at: u64) -> bool {
+    use std::os::fd::AsRawFd;
+
+    let (Ok(at), Ok(bytes)) = (i64::try_from(at), i64::try_from(PIECE_BYTES)) else {
+        return false;
+    };
+    // SAFETY: the descriptor is open, as `file` is borrowed, and the call is given no memory.
+    let begun =
+        unsafe { libc::sync_file_range(file.as_raw_fd(), at, bytes, libc::SYNC_FILE_RANGE_WRITE) };
+    begun == 0
 }
 
 #[cfg(test)]
@@ -203,8 +246,12 @@ pub(super) mod tests {
     #[test]
     fn the_system_is_asked_to_bring_a_file_to_the_disk() {
         let disk = Disk::default();
-        disk.sync(&tempfile::tempfile().unwrap()).unwrap();
-        assert!(disk.sync(&no_file()).is_err());
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 20).unwrap();
+        for from in [0, 1 << 19, 1 << 20, u64::MAX] {
+            disk.sync(&file, from).unwrap();
+        }
+        assert!(disk.sync(&no_file(), 0).is_err());
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tokio::time::{Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use super::cores::{give_way, step_back};
 use crate::net::Line;
 
 /// Who carries so many bytes, …
@@ -27,11 +28,6 @@ const MUCH_TIME: Duration = Duration::from_millis(25);
 const MUCH_WITHIN: Duration = Duration::from_millis(100);
 /// … until it needs longer than this for as much.
 const CALM_AFTER: Duration = Duration::from_secs(2);
-
-/// By so much the busy lane's threads are nicer to others than usual: where cores are scarce they have a third of what
-/// the calm lane, and Blender, may take, which is still hundreds of megabytes a second.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 5;
 
 /// How many threads each of the two lanes has: together half of the processor's cores (at least two), as Blender
 /// runs beside it, and one core alone passes on gigabytes a second. On few cores a second thread to a lane only costs time:
@@ -146,18 +142,6 @@ impl Lanes {
     }
 }
 
-/// Lets this thread have less of a core than others that want it.
-#[cfg(target_os = "linux")]
-fn step_back() {
-    if let Err(error) = rustix::process::nice(NICE) {
-        tracing::debug!("heavy traffic does not step back: {error}");
-    }
-}
-
-/// Elsewhere that is not for one thread alone.
-#[cfg(not(target_os = "linux"))]
-fn step_back() {}
-
 /// The busy lane's runtime. To drop it waits for nobody.
 struct Busy(Option<Runtime>);
 
@@ -213,6 +197,9 @@ impl<C: Carrier> Journey<C> {
             }
             let mut now = Instant::now();
             judge.took(now.duration_since(began));
+            if judge.lane == Lane::Busy {
+                give_way();
+            }
             loop {
                 if let Some(lane) = judge.look(carrier.carried(), now) {
                     return Poll::Ready(Some(lane));

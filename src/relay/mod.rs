@@ -22,7 +22,7 @@
 //!   `attempts.rs`: who could not. `door.rs`: all three behind a lock; `entrance.rs`: from an accepted
 //!   connection to a peer; `controls.rs`: what the host can do.
 //! - `lanes.rs`, `Lanes`: on which of two runtimes a connection and a keeper run: those with heavy traffic
-//!   apart from all others.
+//!   apart from all others. `cores.rs`: how those leave the processor's cores to them.
 //! - `ending.rs`: why a connection is ended. `slow.rs`: members who are too far behind for too long. `feel.rs`: peers that are gone without a word.
 //!   `pace.rs`: how often something may happen. `pending.rs`: how much may wait to be read;
 //!   `arriving.rs`: how much may be on its way in.
@@ -40,6 +40,7 @@ mod bulletin;
 mod card;
 mod cold;
 mod controls;
+mod cores;
 mod delivery;
 mod directory;
 mod disk;

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::cold::ColdFile;
+use super::cores::give_way;
 use super::guests::Origin;
 use super::lanes::Carrier;
 use super::log::{Fate, Log, Scribe, Work};
@@ -54,6 +56,8 @@ pub(super) struct Pen {
 pub(super) struct Open {
     pub(super) path: PathBuf,
     writer: JournalWriter,
+    /// Up to where the file was to be brought to the disk already.
+    synced: u64,
     doubt: Option<Doubt>,
 }
 
@@ -70,6 +74,7 @@ impl Open {
     pub(super) fn new(path: PathBuf, writer: JournalWriter) -> Self {
         Self {
             path,
+            synced: writer.written_bytes(),
             writer,
             doubt: None,
         }
@@ -315,7 +320,7 @@ impl Pen {
             }
         };
         let places = gather(writer, work).inspect_err(|_error| writer.forget())?;
-        writer.write_out()?;
+        writer.write_out_in_pieces(give_way)?;
         Ok((places, writer.written_bytes()))
     }
 
@@ -326,13 +331,15 @@ impl Pen {
 
     /// The file, to be brought to the disk with all that is written by now; `None` while somebody writes.
     pub(super) fn to_sync(self: &Arc<Self>, log: &Arc<Log>) -> Option<ToDisk> {
-        let open = self.open.try_lock()?;
-        let file = open.as_ref()?.writer.file().try_clone().ok()?;
+        let mut open = self.open.try_lock()?;
+        let open = open.as_mut()?;
+        let file = open.writer.file().try_clone().ok()?;
         // What is written from now on may not be part of it.
         self.unsynced.store(false, Ordering::Release);
         Some(ToDisk {
             file,
-            path: open.as_ref()?.path.clone(),
+            from: mem::replace(&mut open.synced, open.writer.written_bytes()),
+            path: open.path.clone(),
             pen: Arc::clone(self),
             log: Arc::clone(log),
         })
@@ -351,11 +358,17 @@ impl Pen {
     /// The room has ended.
     fn retire(&self, open: &mut Option<Open>, log: &Log) {
         drop(log.let_go_of_file());
-        if let Some(Open { path, writer, .. }) = open.take() {
+        if let Some(Open {
+            path,
+            writer,
+            synced,
+            ..
+        }) = open.take()
+        {
             let file = writer.into_file();
             self.shelf.retire(&path, self.guest);
             // Last, as it may take long and the program may be waiting to end.
-            if let Err(error) = self.shelf.disk.sync(&file) {
+            if let Err(error) = self.shelf.disk.sync(&file, synced) {
                 tracing::warn!("a room's file may not be on the disk yet: {error}");
             }
         }
@@ -383,6 +396,8 @@ impl Scribe for Pen {
 #[derive(Debug)]
 pub(super) struct ToDisk {
     file: File,
+    /// Up to where it was to be brought there before.
+    from: u64,
     path: PathBuf,
     pen: Arc<Pen>,
     log: Arc<Log>,
@@ -393,11 +408,12 @@ impl ToDisk {
     pub(super) fn bring(self) {
         let Self {
             file,
+            from,
             path,
             pen,
             log,
         } = self;
-        let (doubt, what) = match pen.shelf.disk.sync(&file) {
+        let (doubt, what) = match pen.shelf.disk.sync(&file, from) {
             Err(error) => (Doubt::NotOnDisk, error.to_string()),
             Ok(()) if log.file().is_some_and(|file| !file.is_at(&path)) => {
                 (Doubt::Gone, "the file is not there any more".to_owned())

@@ -302,7 +302,7 @@ impl Shelf {
         let copied = fs::copy(path, &to).and_then(|_bytes| {
             let copy = OpenOptions::new().append(true).open(&to)?;
             copy.set_modified(SystemTime::now())?;
-            self.disk.sync(&copy)
+            self.disk.sync(&copy, 0)
         });
         copied.inspect_err(|_error| {
             let _removed = fs::remove_file(&to);
@@ -399,7 +399,7 @@ impl Shelf {
         let renewing = Self::renewing(path);
         let renewed = File::create(&renewing).and_then(|mut to| {
             from.copy_to(&mut to, bytes)?;
-            self.disk.sync(&to)?;
+            self.disk.sync(&to, 0)?;
             check_whole(&renewing, bytes)?;
             if path.exists() && !from.is_at(path) {
                 self.replace(&renewing, path)?;

@@ -15,7 +15,7 @@ use crate::archive::{ArchiveError, Heading, mixdesk};
 /// Slices of one system call.
 const MAX_SLICES: usize = 512;
 /// Bytes of one system call. Until it returns a system may let nobody else have its core.
-const CALL_BYTES: usize = 256 << 10;
+const CALL_BYTES: usize = 64 << 10;
 /// Frames of a record up to this size are copied, so that they are summed up and written in one piece with what
 /// stands before them.
 const COPIED_BYTES: usize = 4 << 10;
@@ -185,7 +185,15 @@ impl JournalWriter {
     /// # Errors
     /// When writing fails. The file is as it was before then, and nothing is gathered any more.
     pub fn write_out(&mut self) -> Result<(), ArchiveError> {
-        let (written, gathered) = (self.try_write(), self.gathered);
+        self.write_out_in_pieces(|| {})
+    }
+
+    /// Writes what is gathered, and calls `between` between two pieces of it.
+    ///
+    /// # Errors
+    /// When writing fails. The file is as it was before then, and nothing is gathered any more.
+    pub fn write_out_in_pieces(&mut self, between: impl FnMut()) -> Result<(), ArchiveError> {
+        let (written, gathered) = (self.try_write(between), self.gathered);
         self.forget();
         match written {
             Ok(()) => {
@@ -209,7 +217,7 @@ impl JournalWriter {
         self.pieces.shrink_to(SPARE_PIECES);
     }
 
-    fn try_write(&mut self) -> io::Result<()> {
+    fn try_write(&mut self, mut between: impl FnMut()) -> io::Result<()> {
         if self.torn {
             self.cut()?;
             self.torn = false;
@@ -222,6 +230,7 @@ impl JournalWriter {
             for part in before.chunks(CALL_BYTES).chain(wire.chunks(CALL_BYTES)) {
                 if slices.len() == MAX_SLICES || bytes + part.len() > CALL_BYTES {
                     write_all(&mut self.file, &mut slices)?;
+                    between();
                     slices.clear();
                     bytes = 0;
                 }
