@@ -22,8 +22,8 @@ const BYTES: u64 = GB;
 const QUICK_BYTES: u64 = 150 * MB;
 const COMMAND_BYTES: usize = 64 << 10;
 const BYTES_PER_SECOND: u64 = 100 * MB;
-/// Some 200 a second.
-const BLOCKS_A_STAMP: u64 = 8;
+/// Some 400 a second.
+const BLOCKS_A_STAMP: u64 = 4;
 
 pub(crate) struct Deaf {
     name: &'static str,

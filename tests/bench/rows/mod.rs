@@ -1,5 +1,6 @@
 //! What is measured. A row has one or more lines, figures that one measurement gives at once.
 
+mod beside;
 mod crowd;
 mod deaf;
 mod idle;

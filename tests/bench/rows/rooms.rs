@@ -3,11 +3,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
 use std::time::Instant;
 
-use super::latency::SmallRoom;
+use super::beside::{Company, Cue, Quiet};
 use super::{GB, MB, Round, Row};
 use crate::ground::Ground;
 use crate::reader::{enter, runtime};
@@ -17,12 +15,7 @@ use crate::statistics::p50_p99;
 use crate::table::{Asked, Line};
 use crate::wire::KEPT;
 
-const QUIET_READERS: usize = 2;
 const LOUD_READERS: usize = 2;
-const PER_SECOND: u32 = 200;
-const SECONDS: u64 = 3;
-const QUICK_SECONDS: u64 = 1;
-const WARM_UP: usize = 20;
 /// Of the loud room, in its slower form.
 const PACE: u64 = 100 * MB;
 const COMMAND_BYTES: usize = 64 << 10;
@@ -67,13 +60,8 @@ impl Row for Rooms {
 
     fn prepare<'a>(&'a self, ground: &'a Ground) -> Result<Box<dyn Round + 'a>, String> {
         let server = ground.server()?;
-        let mut quiet = SmallRoom::open(&ground.side, server.address(), "Quiet", QUIET_READERS)?;
-        let count = ground.pick(SECONDS, QUICK_SECONDS) * u64::from(PER_SECOND);
+        let mut quiet = Quiet::open(ground, server.address())?;
         Ok(Box::new(move || {
-            let mut p99 = || {
-                let [_, p99] = p50_p99(quiet.measure(WARM_UP, count, PER_SECOND)?);
-                Ok::<_, String>(p99)
-            };
             let mut beside = |pace| {
                 // Bare knows no rooms, so there the other one is another server.
                 let other: Option<Server> = match ground.side {
@@ -81,77 +69,49 @@ impl Row for Rooms {
                     _ => None,
                 };
                 let address = other.as_ref().unwrap_or(&server).address();
-                let loud = Loud::start(&ground.side, address, pace)?;
-                let p99 = p99();
+                // Right before and after, so that whatever else moves the figures moves both.
+                let mut alone = quiet.latencies()?;
+                let side = ground.side.clone();
+                let loud = Company::start("loud room", move |cue| flow(&side, address, pace, cue))?;
+                let p99 = quiet.p99();
                 let rate = loud.end()?;
                 server.group()?.settle()?;
-                Ok::<_, String>((p99?, rate))
+                alone.extend(quiet.latencies()?);
+                let [_, alone] = p50_p99(alone);
+                Ok::<_, String>((alone, p99?, rate))
             };
-            let (paced, _) = beside(Some(PACE))?;
-            let (full, rate) = beside(None)?;
-            let alone = p99()?;
-            Ok(vec![alone, paced, paced / alone, full, full / alone, rate])
+            let (alone, paced, _) = beside(Some(PACE))?;
+            let (alone_then, full, rate) = beside(None)?;
+            Ok(vec![
+                alone,
+                paced,
+                paced / alone,
+                full,
+                full / alone_then,
+                rate,
+            ])
         }))
     }
 }
 
-/// Heavy traffic, until it is enough.
-struct Loud {
-    enough: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<Result<f64, String>>,
-}
-
-impl Loud {
-    /// Returns when traffic flows.
-    fn start(side: &Side, address: SocketAddr, pace: Option<u64>) -> Result<Self, String> {
-        let enough = Arc::new(AtomicBool::new(false));
-        let (flows, flowing) = mpsc::channel();
-        let (side, until) = (side.clone(), Arc::clone(&enough));
-        let thread = std::thread::Builder::new()
-            .name("loud room".to_owned())
-            .spawn(move || flow(&side, address, pace, &until, flows))
-            .map_err(|error| format!("no thread for the loud room: {error}"))?;
-        if flowing.recv().is_err() {
-            enough.store(true, Ordering::SeqCst);
-            let ended = thread.join().map_err(|_panic| "the loud room broke off")?;
-            return Err(ended
-                .err()
-                .unwrap_or_else(|| "the loud room took all and gave nothing".to_owned()));
-        }
-        Ok(Self { enough, thread })
-    }
-
-    /// Megabytes a second that went into the room.
-    fn end(self) -> Result<f64, String> {
-        self.enough.store(true, Ordering::SeqCst);
-        self.thread
-            .join()
-            .map_err(|_panic| "the loud room broke off")?
-    }
-}
-
-fn flow(
-    side: &Side,
-    address: SocketAddr,
-    pace: Option<u64>,
-    enough: &Arc<AtomicBool>,
-    flows: mpsc::Sender<()>,
-) -> Result<f64, String> {
+/// Heavy traffic, until it is enough: megabytes a second that went into the room.
+fn flow(side: &Side, address: SocketAddr, pace: Option<u64>, cue: Cue) -> Result<f64, String> {
     const ROOM: &str = "Loud";
     let mut sender = Sender::make(side, address, ROOM)?;
     let runtime = runtime()?;
     runtime.block_on(async {
         let readers = enter(LOUD_READERS, side, address, ROOM).await?;
-        let mut flows = Some(flows);
+        let cue = Arc::new(cue);
         for mut reader in readers {
-            let flows = flows.take();
+            let cue = Arc::clone(&cue);
             tokio::spawn(async move {
                 let flowing = reader
                     .until(|reader| reader.scanner.command_bytes > 0)
                     .await;
-                if let (Ok(_), Some(flows)) = (flowing, flows) {
-                    let _heard = flows.send(());
+                if flowing.is_ok() {
+                    cue.begins();
                 }
+                drop(cue);
                 // Until its room ends.
                 reader.until(|_| false).await
             });
@@ -161,9 +121,9 @@ fn flow(
             bytes_per_second: pace,
             stamp_every: None,
         };
-        let (until, start) = (Arc::clone(enough), Instant::now());
+        let start = Instant::now();
         let sending = tokio::task::spawn_blocking(move || {
-            sender.send_flow(&flow, MOST_BYTES, || until.load(Ordering::SeqCst))
+            sender.send_flow(&flow, MOST_BYTES, || cue.is_enough())
         });
         let sent = sending
             .await

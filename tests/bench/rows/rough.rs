@@ -2,26 +2,16 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::thread::{JoinHandle, sleep};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::latency::SmallRoom;
+use super::beside::{Company, Cue, Quiet};
 use super::{Round, Row};
 use crate::ground::Ground;
 use crate::sender::Sender;
 use crate::server::Side;
-use crate::statistics::p50_p99;
 use crate::table::{Asked, Line};
 use crate::wire::{KEPT, LIST_ROOMS, frame};
-
-const READERS: usize = 2;
-const PER_SECOND: u32 = 200;
-const SECONDS: u64 = 3;
-const QUICK_SECONDS: u64 = 1;
-const WARM_UP: usize = 20;
 
 /// Another kind than the bench's own that is passed on and never kept.
 const LIVE: u16 = 205;
@@ -34,7 +24,7 @@ const WAIT: Duration = Duration::from_millis(50);
 
 /// Who is beside the quiet room.
 #[derive(Clone, Copy, Debug)]
-enum Company {
+enum Guest {
     /// Asks for all rooms, as fast as it can, and never reads. Comes again when it is closed.
     Asks,
     /// Takes the relay for a web server, 200 times a second.
@@ -43,9 +33,9 @@ enum Company {
     Fills,
 }
 
-const COMPANY: [Company; 3] = [Company::Asks, Company::Browses, Company::Fills];
+const GUESTS: [Guest; 3] = [Guest::Asks, Guest::Browses, Guest::Fills];
 
-impl Company {
+impl Guest {
     fn name(self) -> &'static str {
         match self {
             Self::Asks => "one who asks and never reads",
@@ -74,14 +64,14 @@ impl Row for Rough {
         let what = "a quiet room";
         let alone = format!("{what} by itself: latency p99");
         let mut lines = vec![Line::new(alone, "ms", Asked::Nothing)];
-        for company in COMPANY {
-            let beside = format!("beside {}", company.name());
+        for guest in GUESTS {
+            let beside = format!("beside {}", guest.name());
             let of_alone = format!("{what}: {beside} ÷ by itself");
             lines.extend([
                 Line::new(format!("{what} {beside}: p99"), "ms", Asked::Nothing),
                 Line::new(of_alone, "×", Asked::Most(1.2)),
                 Line::new(
-                    format!("{what} {beside}: {}", company.does()),
+                    format!("{what} {beside}: {}", guest.does()),
                     "per second",
                     Asked::Nothing,
                 ),
@@ -100,22 +90,21 @@ impl Row for Rough {
 
     fn prepare<'a>(&'a self, ground: &'a Ground) -> Result<Box<dyn Round + 'a>, String> {
         let server = ground.server()?;
-        let mut quiet = SmallRoom::open(&ground.side, server.address(), "Quiet", READERS)?;
-        let count = ground.pick(SECONDS, QUICK_SECONDS) * u64::from(PER_SECOND);
+        let address = server.address();
+        let mut quiet = Quiet::open(ground, address)?;
         Ok(Box::new(move || {
-            let mut p99 = || {
-                let [_, p99] = p50_p99(quiet.measure(WARM_UP, count, PER_SECOND)?);
-                Ok::<_, String>(p99)
-            };
             let mut beside = Vec::new();
-            for company in COMPANY {
-                let there = There::start(company, &ground.side, server.address())?;
-                let p99 = p99();
+            for guest in GUESTS {
+                let side = ground.side.clone();
+                let there = Company::start("rough company", move |cue| {
+                    go_on(act(guest, &side, address)?, &cue)
+                })?;
+                let p99 = quiet.p99();
                 let rate = there.end()?;
                 server.group()?.settle()?;
                 beside.push((p99?, rate));
             }
-            let alone = p99()?;
+            let alone = quiet.p99()?;
             let beside = beside
                 .into_iter()
                 .flat_map(|(p99, rate)| [p99, p99 / alone, rate]);
@@ -124,54 +113,25 @@ impl Row for Rough {
     }
 }
 
-/// Somebody who goes on until it is enough.
-struct There {
-    enough: Arc<AtomicBool>,
-    thread: JoinHandle<Result<f64, String>>,
-}
-
-impl There {
-    /// Returns when they are at it.
-    fn start(company: Company, side: &Side, address: SocketAddr) -> Result<Self, String> {
-        let enough = Arc::new(AtomicBool::new(false));
-        let (begins, begun) = mpsc::channel();
-        let (side, until) = (side.clone(), Arc::clone(&enough));
-        let thread = std::thread::Builder::new()
-            .name("rough company".to_owned())
-            .spawn(move || {
-                let mut act = act(company, &side, address)?;
-                let mut done = act()?;
-                // Nobody waits for it any more after a failure.
-                let _heard = begins.send(());
-                let start = Instant::now();
-                while !until.load(Ordering::SeqCst) {
-                    done += act()?;
-                }
-                Ok(done as f64 / start.elapsed().as_secs_f64())
-            })
-            .map_err(|error| format!("no thread for the rough company: {error}"))?;
-        // Whether it failed is seen at its end.
-        let _begun = begun.recv();
-        Ok(Self { enough, thread })
+/// Until it is enough: how much they did a second.
+fn go_on(mut act: Act, cue: &Cue) -> Result<f64, String> {
+    let mut done = act()?;
+    cue.begins();
+    let start = Instant::now();
+    while !cue.is_enough() {
+        done += act()?;
     }
-
-    /// What they did a second.
-    fn end(self) -> Result<f64, String> {
-        self.enough.store(true, Ordering::SeqCst);
-        self.thread
-            .join()
-            .map_err(|_panic| "the rough company broke off")?
-    }
+    Ok(done as f64 / start.elapsed().as_secs_f64())
 }
 
 type Act = Box<dyn FnMut() -> Result<u64, String>>;
 
 /// What they do over and over. Gives how much of it was done.
-fn act(company: Company, side: &Side, address: SocketAddr) -> Result<Act, String> {
-    Ok(match company {
-        Company::Asks => ask(address),
-        Company::Browses => browse(address),
-        Company::Fills => fill(Sender::make(side, address, "Filled")?),
+fn act(guest: Guest, side: &Side, address: SocketAddr) -> Result<Act, String> {
+    Ok(match guest {
+        Guest::Asks => ask(address),
+        Guest::Browses => browse(address),
+        Guest::Fills => fill(Sender::make(side, address, "Filled")?),
     })
 }
 
