@@ -124,7 +124,7 @@ impl Hub {
             return Err(Failed::Full(state.peers.len()));
         }
         let client_id = address.to_string();
-        if state.peers.values().any(|peer| peer.client_id == client_id) {
+        if !state.client_ids.insert(client_id.clone()) {
             return Err(Failed::Twin(client_id));
         }
         let id = PeerId(state.next_peer);
@@ -207,6 +207,7 @@ impl Hub {
         state.changed_clients.remove(&id);
         if let Some(peer) = state.peers.remove(&id) {
             state.clients_bytes -= peer.bytes;
+            state.client_ids.remove(&peer.client_id);
             state.forget_share(&peer, Instant::now());
             if peer.told || peer.listed {
                 state.gone_clients.push(peer.client_id);

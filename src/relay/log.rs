@@ -45,6 +45,8 @@ const STAGED_BYTES: usize = 8 << 20;
 const REST: Duration = Duration::from_millis(1);
 /// What is written down in one go, but for a single larger frame.
 const WORK_BYTES: usize = 4 << 20;
+/// … and as many blocks, each of which takes its time, however small it is.
+const WORK_BLOCKS: usize = 1024;
 /// A larger block, which is a single frame, is read from the file where it stands there: who takes it slowly,
 /// or not at all, would hold it in memory.
 pub(super) const LARGE_BYTES: usize = 4 << 20;

@@ -801,3 +801,29 @@ fn a_room_without_a_file_that_fails_forgets_what_is_superseded() {
     assert_eq!(log.unstored_bytes().0, 0);
     assert_eq!(log.trouble(), None);
 }
+
+#[test]
+fn many_small_blocks_are_written_down_a_part_at_a_time() {
+    const LIVE: u16 = 205;
+    let log = journaled(KEEP);
+    let now = Instant::now();
+    for _ in 0..WORK_BLOCKS {
+        append(
+            &log,
+            1,
+            [Frame::new(Kind(140), b""), Frame::new(Kind(LIVE), b"")],
+            now,
+        );
+        append(&log, 2, [Frame::new(Kind(140), b"")], now);
+    }
+    let mut parts = Vec::new();
+    while let Some(work) = log.work() {
+        log.stored(&work, &vec![0; work.blocks.len()], 1);
+        parts.push(work.blocks.len());
+    }
+    assert_eq!(parts, [WORK_BLOCKS; 2]);
+    assert_eq!(
+        all_replayed(&log).len(),
+        2 * WORK_BLOCKS * Frame::new(Kind(140), b"").wire_len()
+    );
+}

@@ -1,7 +1,7 @@
 //! Everybody and every room, and what of them is still to be told. Always behind the hub's lock.
 
 use std::collections::hash_map::{Entry, HashMap};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
@@ -32,6 +32,8 @@ pub(super) struct State {
     /// How often changes have been told.
     pub(super) tellings: u64,
     pub(super) peers: BTreeMap<PeerId, Peer>,
+    /// What their ids are for others.
+    pub(super) client_ids: HashSet<String>,
     pub(super) rooms: BTreeMap<String, Room>,
     /// What the attributes that clients and rooms were given take.
     pub(super) clients_bytes: usize,

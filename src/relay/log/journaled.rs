@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{INDEX_EVERY_BYTES, Inner, JournalNews, Log, Mode, Seq, Stored, WORK_BYTES, Work};
+use super::{
+    INDEX_EVERY_BYTES, Inner, JournalNews, Log, Mode, Seq, Stored, WORK_BLOCKS, WORK_BYTES, Work,
+};
 use crate::protocol::Attributes;
 use crate::relay::block::Block;
 use crate::relay::cold::ColdFile;
@@ -20,6 +22,7 @@ impl Log {
         let mut bytes = 0;
         let blocks: Vec<_> = inner
             .unstored()
+            .take(WORK_BLOCKS)
             .take_while(|block| {
                 let fits = bytes < WORK_BYTES;
                 bytes += block.memory_bytes();
