@@ -438,7 +438,7 @@ impl ToDisk {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 impl Pen {
     /// As if somebody wrote until this is dropped.
     pub(super) fn hold(&self) -> impl Drop {
@@ -508,6 +508,7 @@ mod tests {
     struct Scene {
         log: Arc<Log>,
         pen: Arc<Pen>,
+        #[cfg_attr(not(unix), expect(dead_code, reason = "only kept until the end"))]
         folder: tempfile::TempDir,
     }
 

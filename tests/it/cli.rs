@@ -1,6 +1,7 @@
 //! The program without a window, as a process.
 
 use std::io::Read;
+#[cfg(unix)]
 use std::path::Path;
 #[cfg(unix)]
 use std::process::ChildStdin;

@@ -16,7 +16,7 @@ use crate::wire::{EPHEMERAL, KEPT};
 const ROOM: &str = "Deaf";
 /// Others in the room.
 const READERS: usize = 3;
-const ROUNDS: u64 = 6;
+const ROUNDS: u64 = 12;
 /// In all rounds together.
 const BYTES: u64 = GB;
 const QUICK_BYTES: u64 = 150 * MB;
