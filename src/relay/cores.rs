@@ -1,5 +1,5 @@
 //! The processor's cores, which heavy traffic leaves to small edits, and to Blender, first. Where there are enough of
-//! them nobody waits, and nothing here costs anything.
+//! them nobody waits, and what is here costs next to nothing.
 
 use std::cell::Cell;
 use std::thread;

@@ -113,7 +113,7 @@ impl Disk {
     /// Blocks.
     pub(super) fn sync(&self, file: &File, from: u64) -> io::Result<()> {
         let _syncing = self.syncing();
-        begin_to_write(file, from)?;
+        begin_to_write(file, from);
         file.sync_data()
     }
 
@@ -124,25 +124,22 @@ impl Disk {
 }
 
 /// Has the system begin to write a file to the disk, a piece at a time. The rest of a sync is then to wait, and not to work
-/// through all of it at once.
+/// through all of it at once. Where that is not to be had a sync does it all, and tells why.
 #[cfg(target_os = "linux")]
-fn begin_to_write(file: &File, from: u64) -> io::Result<()> {
-    let end = file.metadata()?.len();
+fn begin_to_write(file: &File, from: u64) {
+    let end = file.metadata().map_or(0, |metadata| metadata.len());
     let mut at = from;
     while at < end && hand_over(file, at) {
         at += PIECE_BYTES;
         give_way();
     }
-    Ok(())
 }
 
 /// Elsewhere nothing does only that.
 #[cfg(not(target_os = "linux"))]
-fn begin_to_write(_file: &File, _from: u64) -> io::Result<()> {
-    Ok(())
-}
+fn begin_to_write(_file: &File, _from: u64) {}
 
-/// Has the system begin to write one piece. `false` where it does not do that: a sync does it all then, and tells why.
+/// Has the system begin to write one piece. `false` where it does not do that.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "no library that we have asks for this")]
 fn hand_over(file: &File, at: u64) -> bool {

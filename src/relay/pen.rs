@@ -56,7 +56,7 @@ pub(super) struct Pen {
 pub(super) struct Open {
     pub(super) path: PathBuf,
     writer: JournalWriter,
-    /// Up to where the file was to be brought to the disk already.
+    /// Up to where the file was handed to the disk by now, or was there when it was opened.
     synced: u64,
     doubt: Option<Doubt>,
 }
@@ -396,7 +396,7 @@ impl Scribe for Pen {
 #[derive(Debug)]
 pub(super) struct ToDisk {
     file: File,
-    /// Up to where it was to be brought there before.
+    /// What comes before was handed to it another time.
     from: u64,
     path: PathBuf,
     pen: Arc<Pen>,

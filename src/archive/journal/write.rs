@@ -188,10 +188,10 @@ impl JournalWriter {
         self.write_out_in_pieces(|| {})
     }
 
-    /// Writes what is gathered, and calls `between` between two pieces of it.
+    /// As [`write_out`](Self::write_out), and calls `between` between two pieces of it.
     ///
     /// # Errors
-    /// When writing fails. The file is as it was before then, and nothing is gathered any more.
+    /// As there.
     pub fn write_out_in_pieces(&mut self, between: impl FnMut()) -> Result<(), ArchiveError> {
         let (written, gathered) = (self.try_write(between), self.gathered);
         self.forget();

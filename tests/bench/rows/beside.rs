@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use super::latency::SmallRoom;
 use crate::ground::Ground;
 use crate::machine;
+use crate::server::Server;
 use crate::statistics::p50_p99;
 
 const READERS: usize = 2;
@@ -41,11 +42,26 @@ impl Quiet {
         let [_, p99] = p50_p99(self.latencies()?);
         Ok(p99)
     }
+
+    /// That while `act` goes on beside it, and how much that did a second. `server`, where the room is, has settled then.
+    pub(crate) fn p99_beside(
+        &mut self,
+        server: &Server,
+        name: &str,
+        act: impl FnOnce(Cue) -> Result<f64, String> + Send + 'static,
+    ) -> Result<(f64, f64), String> {
+        let company = Company::start(name, act)?;
+        let p99 = self.p99();
+        // Whatever came of that.
+        let rate = company.end()?;
+        server.group()?.settle()?;
+        Ok((p99?, rate))
+    }
 }
 
 /// Something that goes on until it is enough. It only gets what nobody else wants of the machine: it stands for other
 /// computers, which take nothing from the one that the relay runs on.
-pub(crate) struct Company {
+struct Company {
     enough: Arc<AtomicBool>,
     thread: JoinHandle<Result<f64, String>>,
 }
@@ -70,7 +86,7 @@ impl Cue {
 
 impl Company {
     /// Returns when it goes on. `act` gives how much it did a second.
-    pub(crate) fn start(
+    fn start(
         name: &str,
         act: impl FnOnce(Cue) -> Result<f64, String> + Send + 'static,
     ) -> Result<Self, String> {
@@ -93,7 +109,7 @@ impl Company {
     }
 
     /// How much it did a second.
-    pub(crate) fn end(self) -> Result<f64, String> {
+    fn end(self) -> Result<f64, String> {
         self.enough.store(true, Ordering::SeqCst);
         self.thread
             .join()

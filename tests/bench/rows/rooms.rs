@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::beside::{Company, Cue, Quiet};
+use super::beside::{Cue, Quiet};
 use super::{GB, MB, Round, Row};
 use crate::ground::Ground;
 use crate::reader::{enter, runtime};
@@ -62,26 +62,25 @@ impl Row for Rooms {
         let server = ground.server()?;
         let mut quiet = Quiet::open(ground, server.address())?;
         Ok(Box::new(move || {
-            let mut beside = |pace| {
+            let beside = |quiet: &mut Quiet, pace| {
                 // Bare knows no rooms, so there the other one is another server.
                 let other: Option<Server> = match ground.side {
                     Side::Bare => Some(ground.server()?),
                     _ => None,
                 };
                 let address = other.as_ref().unwrap_or(&server).address();
-                // Right before and after, so that whatever else moves the figures moves both.
-                let mut alone = quiet.latencies()?;
                 let side = ground.side.clone();
-                let loud = Company::start("loud room", move |cue| flow(&side, address, pace, cue))?;
-                let p99 = quiet.p99();
-                let rate = loud.end()?;
-                server.group()?.settle()?;
-                alone.extend(quiet.latencies()?);
-                let [_, alone] = p50_p99(alone);
-                Ok::<_, String>((alone, p99?, rate))
+                let act = move |cue| flow(&side, address, pace, cue);
+                quiet.p99_beside(&server, "loud room", act)
             };
-            let (alone, paced, _) = beside(Some(PACE))?;
-            let (alone_then, full, rate) = beside(None)?;
+            // By itself right before and after, so that whatever else moves the figures moves both.
+            let before = quiet.latencies()?;
+            let (paced, _) = beside(&mut quiet, Some(PACE))?;
+            let between = quiet.latencies()?;
+            let (full, rate) = beside(&mut quiet, None)?;
+            let after = quiet.latencies()?;
+            let [[_, alone], [_, alone_then]] =
+                [[before, between.clone()], [between, after]].map(|both| p50_p99(both.concat()));
             Ok(vec![
                 alone,
                 paced,

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::beside::{Company, Cue, Quiet};
+use super::beside::{Cue, Quiet};
 use super::{Round, Row};
 use crate::ground::Ground;
 use crate::sender::Sender;
@@ -96,13 +96,8 @@ impl Row for Rough {
             let mut beside = Vec::new();
             for guest in GUESTS {
                 let side = ground.side.clone();
-                let there = Company::start("rough company", move |cue| {
-                    go_on(act(guest, &side, address)?, &cue)
-                })?;
-                let p99 = quiet.p99();
-                let rate = there.end()?;
-                server.group()?.settle()?;
-                beside.push((p99?, rate));
+                let act = move |cue| go_on(act(guest, &side, address)?, &cue);
+                beside.push(quiet.p99_beside(&server, "rough company", act)?);
             }
             let alone = quiet.p99()?;
             let beside = beside
