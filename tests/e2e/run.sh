@@ -81,6 +81,12 @@ finish() {
             tail -n 20 "$artefacts/$window.log" >&2 || true
         fi
     done
+    if [[ $code -ne 0 ]]; then
+        for helper in xvfb openbox; do
+            echo "e2e: what $helper said ends with" >&2
+            tail -n 20 "$artefacts/$helper.out" >&2 || true
+        done
+    fi
     rm -rf "$work"
     exit "$code"
 }
@@ -225,7 +231,9 @@ start() {
 }
 
 port=$(free_port) || fail 'no port is free'
-Xvfb -displayfd 3 -screen 0 2200x800x24 -nolisten tcp 3>"$work/display" >"$artefacts/xvfb.out" 2>&1 &
+# A display starts over when its last client leaves, and turns away who comes meanwhile: not here, where the
+# first to ask whether there is a window manager may come and leave just before it.
+Xvfb -displayfd 3 -screen 0 2200x800x24 -nolisten tcp -noreset 3>"$work/display" >"$artefacts/xvfb.out" 2>&1 &
 own+=($!)
 soon 'display' answered
 export DISPLAY=:$(<"$work/display")
