@@ -19,7 +19,7 @@ use super::signals::quit_signal;
 use super::surroundings::Surroundings;
 use super::view::{Level, View};
 use crate::net::raise_open_files;
-use crate::relay::{Guests, lane_threads};
+use crate::relay::{Guests, calm_threads};
 
 /// How long the end may take: a relay drains in at most two seconds.
 const END_PATIENCE: Duration = Duration::from_secs(4);
@@ -89,14 +89,14 @@ impl Folders {
     }
 }
 
-/// A runtime for a relay's [calm](lane_threads) connections, and for a session.
+/// A runtime for a relay's [calm](calm_threads) connections, and for a session.
 ///
 /// # Errors
 /// When the system gives no threads.
 pub fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .thread_name("mixdesk-runtime")
-        .worker_threads(lane_threads())
+        .worker_threads(calm_threads())
         .enable_all()
         .build()
 }

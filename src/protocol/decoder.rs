@@ -15,9 +15,10 @@ use super::frame::{Frame, HEADER_BYTES, Header};
 use super::kind::Kind;
 use super::run::Run;
 
-/// The shared buffer at first; most peers only ever say a few words.
+/// The shared buffer of a peer that says little at a time, as most do.
 const SCRATCH_FIRST_BYTES: usize = 4 * 1024;
-/// The shared buffer once a peer has filled it. Frames larger than this get a buffer of their own.
+/// The shared buffer once a peer has filled that: more was there than it had room for. Frames larger than this get a
+/// buffer of their own.
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// How far a large frame's buffer may run ahead of what has arrived, until an eighth of that is more.
 pub const STEP_BYTES: usize = 1024 * 1024;
@@ -86,6 +87,8 @@ pub struct Decoder {
     /// What has arrived and is not taken yet starts at `start`.
     scratch: Vec<u8>,
     start: usize,
+    /// How much was in it when it was lent out, if that was what was lent out last.
+    lent_with: Option<usize>,
     large: Option<Large>,
     /// A header was accepted before, so the other end does speak Mixer.
     greeted: bool,
@@ -108,6 +111,7 @@ impl Decoder {
             limits,
             scratch: Vec::new(),
             start: 0,
+            lent_with: None,
             large: None,
             greeted: false,
         }
@@ -120,21 +124,32 @@ impl Decoder {
             if bytes.len() == bytes.capacity() {
                 bytes.reserve_exact(missing.min(ahead(bytes.len())));
             }
+            self.lent_with = None;
             let room = missing.min(bytes.capacity() - bytes.len());
             return bytes.limit(room);
         }
+        let (size, came) = (self.scratch.capacity(), self.scratch.len());
+        // Then there may be more than there was room for.
+        let was_filled = size > 0 && came == size;
+        let was_little = self
+            .lent_with
+            .is_some_and(|before| came.saturating_sub(before) <= SCRATCH_FIRST_BYTES / 2);
         if self.start > 0 {
             // What is left is less than one small frame: cheaper to move than to keep a ring.
             self.scratch.drain(..self.start);
             self.start = 0;
         }
-        let wanted = match self.scratch.capacity() {
-            0 => SCRATCH_FIRST_BYTES,
-            full if full == self.scratch.len() => SCRATCH_BYTES,
-            enough => enough,
+        if was_little && size > SCRATCH_FIRST_BYTES && self.scratch.is_empty() {
+            self.scratch = Vec::new();
+        }
+        let wanted = if was_filled {
+            SCRATCH_BYTES
+        } else {
+            self.scratch.capacity().max(SCRATCH_FIRST_BYTES)
         };
         self.scratch
             .reserve_exact(wanted.saturating_sub(self.scratch.len()));
+        self.lent_with = Some(self.scratch.len());
         let room = self.scratch.capacity() - self.scratch.len();
         (&mut self.scratch).limit(room)
     }
@@ -303,6 +318,49 @@ mod tests {
             assert_eq!(got, frames, "in pieces of {piece}");
             assert!(decoder.is_between_frames());
         }
+    }
+
+    /// Takes in as much of `bytes` as there is room for, and gives the rest.
+    fn read<'a>(decoder: &mut Decoder, bytes: &'a [u8]) -> &'a [u8] {
+        let mut spare = decoder.spare();
+        let (now, later) = bytes.split_at(bytes.len().min(spare.remaining_mut()));
+        spare.put_slice(now);
+        while decoder.next_commands().is_some() || decoder.next_frame().unwrap().is_some() {}
+        later
+    }
+
+    #[test]
+    fn who_has_much_to_say_is_heard_in_large_pieces() {
+        // Of sizes with which the first buffer is emptied each time, nearly, or not at all.
+        for size in [300, SCRATCH_FIRST_BYTES, 5_000, SCRATCH_BYTES] {
+            let wire = Frame::new(Kind(140), &vec![7; size - HEADER_BYTES]).into_wire();
+            let stream = wire.repeat((4 << 20) / size);
+            let (mut decoder, mut rest, mut pieces) =
+                (Decoder::new(FrameLimits::DEFAULT), &stream[..], 0);
+            while !rest.is_empty() {
+                rest = read(&mut decoder, rest);
+                pieces += 1;
+            }
+            let most = stream.len() / SCRATCH_BYTES * 9 / 8 + 2;
+            assert!(pieces <= most, "{pieces} pieces with commands of {size}");
+        }
+    }
+
+    #[test]
+    fn who_has_had_his_say_holds_little() {
+        let mut decoder = Decoder::new(FrameLimits::DEFAULT);
+        let words = Frame::new(Kind(140), b"words").into_wire();
+        let much = words.repeat(10 * SCRATCH_BYTES / words.len());
+        let mut rest = &much[..];
+        while !rest.is_empty() {
+            rest = read(&mut decoder, rest);
+        }
+        assert!(decoder.held_bytes() >= SCRATCH_BYTES);
+        for _ in 0..2 {
+            read(&mut decoder, &words);
+        }
+        assert!(decoder.held_bytes() <= SCRATCH_FIRST_BYTES);
+        assert!(decoder.is_between_frames());
     }
 
     #[test]

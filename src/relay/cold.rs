@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use same_file::Handle;
 use thiserror::Error;
@@ -41,8 +41,35 @@ pub(super) enum ColdError {
 pub(super) struct ColdFile {
     file: File,
     salt: u32,
-    /// Whole chunks that were read last, by their number. Short and never held across an await.
-    chunks: Mutex<VecDeque<(u64, Bytes)>>,
+    /// Short and never held across an await.
+    chunks: Mutex<Chunks>,
+}
+
+/// What was read last.
+#[derive(Debug, Default)]
+struct Chunks {
+    /// Whole chunks, by their number.
+    read: VecDeque<(u64, Bytes)>,
+    /// The memory of one that nobody has any more, for the next: new memory takes the system longer than reading does.
+    spare: Option<BytesMut>,
+}
+
+impl Chunks {
+    fn get(&self, number: u64, length: u64) -> Option<Bytes> {
+        let mut read = self.read.iter();
+        let (_, chunk) =
+            read.find(|(other, chunk)| *other == number && chunk.len() as u64 >= length)?;
+        Some(chunk.clone())
+    }
+
+    fn put(&mut self, number: u64, chunk: Bytes) {
+        self.read.retain(|(other, _)| *other != number);
+        self.read.push_back((number, chunk));
+        if self.read.len() > CHUNKS {
+            let oldest = self.read.pop_front();
+            self.spare = oldest.and_then(|(_, chunk)| chunk.try_into_mut().ok());
+        }
+    }
 }
 
 impl ColdFile {
@@ -74,7 +101,7 @@ impl ColdFile {
 
     /// Forgets what was read.
     pub(super) fn forget_chunks(&self) {
-        *self.chunks.lock() = VecDeque::new();
+        *self.chunks.lock() = Chunks::default();
     }
 
     /// Reads from `at` to the end of the chunk, but not beyond `end`.
@@ -82,12 +109,7 @@ impl ColdFile {
         let number = at / CHUNK_BYTES;
         let start = number * CHUNK_BYTES;
         let length = CHUNK_BYTES.min(end.saturating_sub(start));
-        let cached = self
-            .chunks
-            .lock()
-            .iter()
-            .find(|(other, chunk)| *other == number && chunk.len() as u64 >= length)
-            .map(|(_, chunk)| chunk.clone());
+        let cached = self.chunks.lock().get(number, length);
         let chunk = match cached {
             Some(chunk) => chunk,
             None => self.read_chunk(number, length).await?,
@@ -104,24 +126,18 @@ impl ColdFile {
         let file = Arc::clone(self);
         let length = usize::try_from(length).map_err(io::Error::other)?;
         let at = number * CHUNK_BYTES;
-        let chunk = match read_cached(&self.file, length, at) {
-            Some(bytes) => Bytes::from(bytes),
-            None => {
-                let read = move || {
-                    let mut bytes = vec![0; length];
-                    read_exact_at(&file.file, &mut bytes, at)?;
-                    io::Result::Ok(Bytes::from(bytes))
-                };
-                spawn_blocking(read).await.map_err(io::Error::other)??
-            }
-        };
+        let mut bytes = self.chunks.lock().spare.take().unwrap_or_default();
+        bytes.resize(length, 0);
+        if !read_cached(&self.file, &mut bytes, at) {
+            let read = move || {
+                read_exact_at(&file.file, &mut bytes, at)?;
+                io::Result::Ok(bytes)
+            };
+            bytes = spawn_blocking(read).await.map_err(io::Error::other)??;
+        }
+        let chunk = bytes.freeze();
         if chunk.len() as u64 == CHUNK_BYTES {
-            let mut chunks = self.chunks.lock();
-            chunks.retain(|(other, _)| *other != number);
-            chunks.push_back((number, chunk.clone()));
-            if chunks.len() > CHUNKS {
-                chunks.pop_front();
-            }
+            self.chunks.lock().put(number, chunk.clone());
         }
         Ok(chunk)
     }
@@ -140,20 +156,19 @@ pub(super) fn is_at(file: &File, path: &Path) -> bool {
     ours.is_ok_and(|ours| ours == there)
 }
 
-/// Reads what the system has in memory, which needs no other thread. `None` when that is not all.
+/// Reads what the system has in memory, which needs no other thread. `false` when that is not all.
 #[cfg(target_os = "linux")]
-fn read_cached(file: &File, length: usize, at: u64) -> Option<Vec<u8>> {
+fn read_cached(file: &File, bytes: &mut [u8], at: u64) -> bool {
     use rustix::io::{ReadWriteFlags, preadv2};
-    let mut bytes = vec![0; length];
-    let buffers = &mut [io::IoSliceMut::new(&mut bytes)];
-    let read = preadv2(file, buffers, at, ReadWriteFlags::NOWAIT).ok()?;
-    (read == length).then_some(bytes)
+    let length = bytes.len();
+    let buffers = &mut [io::IoSliceMut::new(bytes)];
+    preadv2(file, buffers, at, ReadWriteFlags::NOWAIT).is_ok_and(|read| read == length)
 }
 
 /// Reads what the system has in memory; here it does not say.
 #[cfg(not(target_os = "linux"))]
-fn read_cached(_file: &File, _length: usize, _at: u64) -> Option<Vec<u8>> {
-    None
+fn read_cached(_file: &File, _bytes: &mut [u8], _at: u64) -> bool {
+    false
 }
 
 #[cfg(unix)]
@@ -273,5 +288,56 @@ impl Cold {
     /// Whether something else may be written now.
     pub(super) fn is_between_frames(&self) -> bool {
         self.cutter.is_between_frames()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(number: u64) -> Bytes {
+        Bytes::from(vec![u8::try_from(number).unwrap(); 1 << 10])
+    }
+
+    #[test]
+    fn memory_of_what_nobody_has_any_more_is_used_again() {
+        let mut chunks = Chunks::default();
+        let first = chunk(0);
+        let memory = first.as_ptr();
+        chunks.put(0, first);
+        for number in 1..=CHUNKS as u64 {
+            chunks.put(number, chunk(number));
+        }
+        assert_eq!(chunks.get(0, 1), None);
+        assert_eq!(chunks.spare.as_ref().unwrap().as_ptr(), memory);
+        let held = chunks.get(1, 1 << 10).unwrap();
+        chunks.put(100, chunk(100));
+        assert_eq!(chunks.spare, None, "somebody has it");
+        assert_eq!(held, chunk(1));
+    }
+
+    #[tokio::test]
+    async fn what_is_read_into_used_memory_is_what_stands_there() {
+        let whole: Vec<u8> = (0..2 * CHUNKS as u64 + 2)
+            .flat_map(|number| vec![number as u8; CHUNK_BYTES as usize])
+            .chain([77; 100])
+            .collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&whole).unwrap();
+        let (cold, end) = (Arc::new(ColdFile::new(file, 0)), whole.len() as u64);
+        // The second time around all of it is read anew.
+        for _ in 0..2 {
+            let mut at = 0;
+            while at < end {
+                let read = cold.chunk(at, end).await.unwrap();
+                let there = whole.get(at as usize..).unwrap();
+                assert!(there.starts_with(&read), "at {at}");
+                at += read.len() as u64;
+            }
+            assert_eq!(at, end);
+        }
+        assert!(cold.chunks.lock().spare.is_some());
+        cold.forget_chunks();
+        assert!(cold.chunks.lock().spare.is_none());
     }
 }

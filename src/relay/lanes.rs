@@ -29,13 +29,21 @@ const MUCH_WITHIN: Duration = Duration::from_millis(100);
 /// … until it needs longer than this for as much.
 const CALM_AFTER: Duration = Duration::from_secs(2);
 
-/// How many threads each of the two lanes has: together half of the processor's cores (at least two), as Blender
-/// runs beside it, and one core alone passes on gigabytes a second. On few cores a second thread to a lane only costs time:
-/// a small edit to eight people takes a third longer.
+/// How many threads the calm lane has: a quarter of the processor's cores, as Blender runs beside it. On few cores a
+/// second one only costs time: a small edit to eight people takes a third longer.
 #[must_use]
-pub fn lane_threads() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    (cores / 4).max(1)
+pub fn calm_threads() -> usize {
+    (cores() / 4).max(1)
+}
+
+/// How many threads the busy lane has: as many, but two where there are two cores. One alone would be what heavy traffic
+/// waits for, while another core rests; and others' work goes first anyway.
+fn busy_threads() -> usize {
+    calm_threads().max(2).min(cores())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Something whose task runs on one lane or the other.
@@ -124,7 +132,7 @@ impl Lanes {
         let busy = self.busy.get_or_init(|| {
             let runtime = Builder::new_multi_thread()
                 .thread_name("mixdesk-busy")
-                .worker_threads(lane_threads())
+                .worker_threads(busy_threads())
                 .on_thread_start(step_back)
                 .enable_all()
                 .build()

@@ -81,7 +81,7 @@ pub use controls::Person;
 pub use directory::{Directory, PeerFigures, RecentRooms, RoomFigures};
 pub use gate::{GuestError, Waiting};
 pub use guests::{Ban, Guests, Origin};
-pub use lanes::lane_threads;
+pub use lanes::calm_threads;
 pub use library::Progress;
 pub use limits::Limits;
 pub use recent::Recent;
