@@ -11,6 +11,7 @@ use mixdesk::cli::{self, Args, Command, Exit, HostArgs};
 use mixdesk::gui::{self, Display};
 
 fn main() -> ExitCode {
+    backend::take_memory_from_one_place();
     cli::attach_console();
     let args = Args::parse();
     let exit = match (args.command, args.invite) {

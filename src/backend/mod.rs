@@ -5,7 +5,7 @@
 //! (`opening.rs`, `link.rs`), our own relay (`hosted.rs`), what is around (`surroundings.rs`, painted by `around.rs`),
 //! saves and restores (`transfer.rs`), other programs (`programs.rs`). `doctor/` examines why somebody cannot get in,
 //! `instance/` takes the invites that other starts of the program hand over, `speaker.rs` writes to terminals without
-//! waiting for them.
+//! waiting for them. `memory.rs` is for before all that.
 
 mod action;
 mod around;
@@ -18,6 +18,7 @@ mod hosted;
 mod instance;
 mod link;
 mod logging;
+mod memory;
 mod opening;
 mod programs;
 mod reaching;
@@ -40,6 +41,7 @@ pub use examination::{Examination, Finding, Verdict, title as examination_title}
 pub use handle::{Handle, Remote, pair};
 pub use instance::Instance;
 pub use logging::{LogTail, Logging, Terminal, start as start_logging};
+pub use memory::take_memory_from_one_place;
 pub use opening::{host, port_failure, read_port};
 pub use reaching::{
     Address, Attempt, ByHand, Internet, Nearby, NearbyHost, PublicAddress, Share, Waiting,

@@ -427,3 +427,11 @@ async fn what_the_host_has_decided_is_kept() {
     refused.until_closed().await;
     assert_eq!(refused.errors(), ["The host has banned you."]);
 }
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn all_threads_take_memory_from_one_place() {
+    let home = tempfile::tempdir().unwrap();
+    let program = Program::host(home.path());
+    assert_eq!(program.arenas(), 0);
+}

@@ -222,6 +222,30 @@ impl Program {
             .unwrap();
         kib.trim().parse::<u64>().unwrap() << 10
     }
+
+    /// Places that threads take memory from, besides the one that all have: each is a part that is used and one that is
+    /// not yet, of 64 MiB together, and begins at a multiple of that.
+    pub(crate) fn arenas(&self) -> usize {
+        const ARENA_BYTES: u64 = 64 << 20;
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.child.id())).unwrap();
+        let maps: Vec<(u64, u64, &str)> = maps
+            .lines()
+            .map(|line| {
+                let (range, rest) = line.split_once(' ').unwrap();
+                let (start, end) = range.split_once('-').unwrap();
+                let number = |text| u64::from_str_radix(text, 16).unwrap();
+                (number(start), number(end), rest.get(..4).unwrap())
+            })
+            .collect();
+        let is_arena = |pair: &&[(u64, u64, &str)]| {
+            let [(start, middle, used), (next, end, unused)] = pair else {
+                return false;
+            };
+            let is_whole = start % ARENA_BYTES == 0 && end - start == ARENA_BYTES;
+            is_whole && middle == next && (*used, *unused) == ("rw-p", "---p")
+        };
+        maps.windows(2).filter(is_arena).count()
+    }
 }
 
 impl Drop for Program {
