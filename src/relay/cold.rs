@@ -318,8 +318,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_read_into_used_memory_is_what_stands_there() {
-        let whole: Vec<u8> = (0..2 * CHUNKS as u64 + 2)
-            .flat_map(|number| vec![number as u8; CHUNK_BYTES as usize])
+        let numbers = 0..u8::try_from(2 * CHUNKS + 2).unwrap();
+        let chunk_bytes = usize::try_from(CHUNK_BYTES).unwrap();
+        let whole: Vec<u8> = numbers
+            .flat_map(|number| vec![number; chunk_bytes])
             .collect();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&whole).unwrap();
@@ -329,7 +331,7 @@ mod tests {
             let mut at = 0;
             while at < end {
                 let read = cold.chunk(at, end).await.unwrap();
-                let there = whole.get(at as usize..).unwrap();
+                let there = whole.get(usize::try_from(at).unwrap()..).unwrap();
                 assert!(there.starts_with(&read), "at {at}");
                 at += read.len() as u64;
             }
