@@ -17,6 +17,8 @@ use super::run::Run;
 
 /// The shared buffer of a peer that says little at a time, as most do.
 const SCRATCH_FIRST_BYTES: usize = 4 * 1024;
+/// Who says no more than this, and nothing after it, says little.
+const LITTLE_BYTES: usize = SCRATCH_FIRST_BYTES / 2;
 /// The shared buffer once a peer has filled that: more was there than it had room for. Frames larger than this get a
 /// buffer of their own.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -87,8 +89,6 @@ pub struct Decoder {
     /// What has arrived and is not taken yet starts at `start`.
     scratch: Vec<u8>,
     start: usize,
-    /// How much was in it when it was lent out, if that was what was lent out last.
-    lent_with: Option<usize>,
     large: Option<Large>,
     /// A header was accepted before, so the other end does speak Mixer.
     greeted: bool,
@@ -111,7 +111,6 @@ impl Decoder {
             limits,
             scratch: Vec::new(),
             start: 0,
-            lent_with: None,
             large: None,
             greeted: false,
         }
@@ -124,32 +123,26 @@ impl Decoder {
             if bytes.len() == bytes.capacity() {
                 bytes.reserve_exact(missing.min(ahead(bytes.len())));
             }
-            self.lent_with = None;
             let room = missing.min(bytes.capacity() - bytes.len());
             return bytes.limit(room);
         }
         let (size, came) = (self.scratch.capacity(), self.scratch.len());
-        // Then there may be more than there was room for.
-        let was_filled = size > 0 && came == size;
-        let was_little = self
-            .lent_with
-            .is_some_and(|before| came.saturating_sub(before) <= SCRATCH_FIRST_BYTES / 2);
         if self.start > 0 {
             // What is left is less than one small frame: cheaper to move than to keep a ring.
             self.scratch.drain(..self.start);
             self.start = 0;
         }
-        if was_little && size > SCRATCH_FIRST_BYTES && self.scratch.is_empty() {
-            self.scratch = Vec::new();
-        }
-        let wanted = if was_filled {
-            SCRATCH_BYTES
-        } else {
-            self.scratch.capacity().max(SCRATCH_FIRST_BYTES)
+        let wanted = match came {
+            // There may be more than there was room for.
+            1.. if came == size => SCRATCH_BYTES,
+            1..=LITTLE_BYTES if self.scratch.is_empty() => {
+                self.scratch.shrink_to(SCRATCH_FIRST_BYTES);
+                SCRATCH_FIRST_BYTES
+            }
+            _ => size.max(SCRATCH_FIRST_BYTES),
         };
         self.scratch
             .reserve_exact(wanted.saturating_sub(self.scratch.len()));
-        self.lent_with = Some(self.scratch.len());
         let room = self.scratch.capacity() - self.scratch.len();
         (&mut self.scratch).limit(room)
     }
@@ -275,13 +268,18 @@ impl Decoder {
 mod tests {
     use super::*;
 
+    /// Takes in as much of `bytes` as there is room for, and gives the rest.
+    fn put<'a>(decoder: &mut Decoder, bytes: &'a [u8]) -> &'a [u8] {
+        let mut spare = decoder.spare();
+        let (now, later) = bytes.split_at(bytes.len().min(spare.remaining_mut()));
+        spare.put_slice(now);
+        later
+    }
+
     fn feed(decoder: &mut Decoder, mut bytes: &[u8]) -> Result<Vec<Frame>, FrameError> {
         let mut frames = Vec::new();
         while !bytes.is_empty() {
-            let mut spare = decoder.spare();
-            let (now, later) = bytes.split_at(bytes.len().min(spare.remaining_mut()));
-            spare.put_slice(now);
-            bytes = later;
+            bytes = put(decoder, bytes);
             while let Some(frame) = decoder.next_frame()? {
                 frames.push(frame);
             }
@@ -320,11 +318,9 @@ mod tests {
         }
     }
 
-    /// Takes in as much of `bytes` as there is room for, and gives the rest.
+    /// Takes in as much as there is room for, has it given out, and gives the rest.
     fn read<'a>(decoder: &mut Decoder, bytes: &'a [u8]) -> &'a [u8] {
-        let mut spare = decoder.spare();
-        let (now, later) = bytes.split_at(bytes.len().min(spare.remaining_mut()));
-        spare.put_slice(now);
+        let later = put(decoder, bytes);
         while decoder.next_commands().is_some() || decoder.next_frame().unwrap().is_some() {}
         later
     }

@@ -126,7 +126,10 @@ impl ColdFile {
         let file = Arc::clone(self);
         let length = usize::try_from(length).map_err(io::Error::other)?;
         let at = number * CHUNK_BYTES;
-        let mut bytes = self.chunks.lock().spare.take().unwrap_or_default();
+        let is_whole = length as u64 == CHUNK_BYTES;
+        // Only who is given all of that memory is to hold it.
+        let spare = is_whole.then(|| self.chunks.lock().spare.take());
+        let mut bytes = spare.flatten().unwrap_or_default();
         bytes.resize(length, 0);
         if !read_cached(&self.file, &mut bytes, at) {
             let read = move || {
@@ -136,7 +139,7 @@ impl ColdFile {
             bytes = spawn_blocking(read).await.map_err(io::Error::other)??;
         }
         let chunk = bytes.freeze();
-        if chunk.len() as u64 == CHUNK_BYTES {
+        if is_whole {
             self.chunks.lock().put(number, chunk.clone());
         }
         Ok(chunk)
@@ -340,6 +343,7 @@ mod tests {
         assert!(cold.chunks.lock().spare.is_some());
         let short = cold.chunk(0, 100).await.unwrap();
         assert!(short.len() == 100 && whole.starts_with(&short));
+        assert!(cold.chunks.lock().spare.is_some(), "not for so little");
         cold.forget_chunks();
         assert!(cold.chunks.lock().spare.is_none());
     }

@@ -76,15 +76,11 @@ finish() {
     done
     for window in one two; do
         cat "$work/$window"/log*/*.log >"$artefacts/$window.log" 2>/dev/null || true
-        if [[ $code -ne 0 ]]; then
-            echo "e2e: the log of window $window ends with" >&2
-            tail -n 20 "$artefacts/$window.log" >&2 || true
-        fi
     done
     if [[ $code -ne 0 ]]; then
-        for helper in xvfb openbox; do
-            echo "e2e: what $helper said ends with" >&2
-            tail -n 20 "$artefacts/$helper.out" >&2 || true
+        for said in one.log two.log xvfb.out openbox.out; do
+            echo "e2e: $said ends with" >&2
+            tail -n 20 "$artefacts/$said" >&2 || true
         done
     fi
     rm -rf "$work"

@@ -225,6 +225,7 @@ impl Program {
 
     /// Places that threads take memory from, besides the one that all have: each is a part that is used and one that is
     /// not yet, of 64 MiB together, and begins at a multiple of that.
+    #[cfg(target_env = "gnu")]
     pub(crate) fn arenas(&self) -> usize {
         const ARENA_BYTES: u64 = 64 << 20;
         let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.child.id())).unwrap();
