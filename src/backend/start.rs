@@ -19,7 +19,7 @@ use super::signals::quit_signal;
 use super::surroundings::Surroundings;
 use super::view::{Level, View};
 use crate::net::raise_open_files;
-use crate::relay::{Guests, calm_threads};
+use crate::relay::{Guests, calm_threads, come_first};
 
 /// How long the end may take: a relay drains in at most two seconds.
 const END_PATIENCE: Duration = Duration::from_secs(4);
@@ -97,6 +97,7 @@ pub fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .thread_name("mixdesk-runtime")
         .worker_threads(calm_threads())
+        .on_thread_start(come_first)
         .enable_all()
         .build()
 }

@@ -22,6 +22,8 @@ const LITTLE_BYTES: usize = SCRATCH_FIRST_BYTES / 2;
 /// The shared buffer once a peer has filled that: more was there than it had room for. Frames larger than this get a
 /// buffer of their own.
 const SCRATCH_BYTES: usize = 64 * 1024;
+/// So many commands are given out together at most: the smallest have 14 bytes, and to see to each takes its time.
+pub const MOST_TOGETHER: usize = 1024;
 /// How far a large frame's buffer may run ahead of what has arrived, until an eighth of that is more.
 pub const STEP_BYTES: usize = 1024 * 1024;
 
@@ -147,8 +149,8 @@ impl Decoder {
         (&mut self.scratch).limit(room)
     }
 
-    /// The room commands that stand next and are whole, in one buffer of their own. `None` when what
-    /// stands next is none or not whole: [`next_frame`](Self::next_frame) says which.
+    /// The room commands that stand next and are whole, [`MOST_TOGETHER`] at most, in one buffer of their own. `None`
+    /// when what stands next is none or not whole: [`next_frame`](Self::next_frame) says which.
     pub fn next_commands(&mut self) -> Option<Run> {
         if let Some(large) = &self.large {
             let whole = large.bytes.len() == large.total;
@@ -159,7 +161,10 @@ impl Decoder {
         }
         let waiting = self.scratch.get(self.start..).unwrap_or_default();
         let mut end = 0;
-        while let Some(header) = waiting.get(end..).and_then(<[u8]>::first_chunk) {
+        for _ in 0..MOST_TOGETHER {
+            let Some(header) = waiting.get(end..).and_then(<[u8]>::first_chunk) else {
+                break;
+            };
             let header = Header::decode(*header);
             let fits = header.kind.is_room_command() && header.size <= self.limits.command_bytes;
             let next = usize::try_from(header.size)
@@ -316,6 +321,24 @@ mod tests {
             assert_eq!(got, frames, "in pieces of {piece}");
             assert!(decoder.is_between_frames());
         }
+    }
+
+    #[test]
+    fn not_more_commands_than_so_many_are_given_out_together() {
+        let mut decoder = Decoder::new(FrameLimits::DEFAULT);
+        let ids = 0..u32::try_from(2 * MOST_TOGETHER + 1).unwrap();
+        let frames = ids.map(|id| Frame::with_id(Kind(140), id, b""));
+        let stream: Vec<u8> = frames.flat_map(Frame::into_wire).collect();
+        let (mut rest, mut got, mut runs) = (&stream[..], Vec::new(), Vec::new());
+        while !rest.is_empty() {
+            rest = put(&mut decoder, rest);
+            while let Some(run) = decoder.next_commands() {
+                got.extend_from_slice(run.wire());
+                runs.push(run.frames());
+            }
+        }
+        assert_eq!(got, stream);
+        assert_eq!(runs.iter().max(), Some(&MOST_TOGETHER));
     }
 
     /// Takes in as much as there is room for, has it given out, and gives the rest.

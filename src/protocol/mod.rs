@@ -22,7 +22,7 @@ mod shown;
 mod wire;
 
 pub use attributes::{Attributes, NamedAttributes, parse_named, write_named};
-pub use decoder::{Decoder, FrameError, FrameLimits, STEP_BYTES};
+pub use decoder::{Decoder, FrameError, FrameLimits, MOST_TOGETHER, STEP_BYTES};
 pub use foreign::Foreign;
 pub use frame::{Frame, HEADER_BYTES, Header};
 pub use json::{JsonError, MAX_DEPTH, MAX_INTEGER_DIGITS, MAX_MEMBERS, object, quote};

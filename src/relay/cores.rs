@@ -2,6 +2,8 @@
 //! them nobody waits, and what is here costs next to nothing.
 
 use std::cell::Cell;
+#[cfg(target_os = "linux")]
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,16 +12,33 @@ use std::time::{Duration, Instant};
 #[cfg(target_os = "linux")]
 const NICE: i32 = 5;
 
+/// So long a small edit's thread may have a core while others want it: the least that Linux takes …
+#[cfg(target_os = "linux")]
+const SHORT_TURN: Duration = Duration::from_micros(100);
+/// … and one of heavy traffic: longer than the turns of all who asked for none, which are 0.7 to 3 ms. Who has shorter
+/// turns and comes from its sleep need not wait until a longer one is over.
+#[cfg(target_os = "linux")]
+const LONG_TURN: Duration = Duration::from_millis(10);
+
 /// Who has a core for longer than this after it was left to them may have much to do themselves. It is left to them again
 /// only after as long, twice as long the next time they take so much, and so on …
 const LONG: Duration = Duration::from_millis(1);
 /// … up to so many times as long: who could use the core all the time gets little of it in this way.
 const MOST_TIMES: u32 = 64;
 
-/// Lets this thread have less of a core than others that want it.
+/// Lets this thread have a core as soon as it wakes, if it mostly sleeps. Over a longer time it has no more of it
+/// than before. Before Linux 6.12, and on other systems, nothing changes.
+pub fn come_first() {
+    #[cfg(target_os = "linux")]
+    take_turns_of(SHORT_TURN);
+}
+
+/// Lets this thread have less of a core than others that want it, and later.
 #[cfg(target_os = "linux")]
 pub(super) fn step_back() {
     use rustix::process::{getpriority_process, nice};
+
+    take_turns_of(LONG_TURN);
 
     // A thread begins as nice as the one that started it.
     let more = getpriority_process(None).map_or(NICE, |nice| NICE - nice);
@@ -31,6 +50,72 @@ pub(super) fn step_back() {
 /// Elsewhere that is not for one thread alone.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn step_back() {}
+
+/// Has this thread keep a core for so long at a time while others want it. Before Linux 6.12 the system takes no notice.
+#[cfg(target_os = "linux")]
+fn take_turns_of(turn: Duration) {
+    let set = scheduling().and_then(|mut asked| {
+        if asked.sched_policy != libc::SCHED_OTHER.cast_unsigned() {
+            // Whoever started the program has ordered how it runs.
+            return Ok(());
+        }
+        asked.sched_runtime = u64::try_from(turn.as_nanos()).unwrap_or(u64::MAX);
+        set_scheduling(&asked)
+    });
+    if let Err(error) = set {
+        tracing::debug!("a thread's turns stay as they are: {error}");
+    }
+}
+
+/// What it calls the first form of its structure: all that is needed here.
+#[cfg(target_os = "linux")]
+const SCHED_ATTR_BYTES: u32 = 48;
+#[cfg(target_os = "linux")]
+const _: () = assert!(size_of::<libc::sched_attr>() == 48);
+
+/// How the system schedules this thread; `sched_runtime` are its turns in nanoseconds, 0 before Linux 6.12.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "no library that we have asks this")]
+fn scheduling() -> io::Result<libc::sched_attr> {
+    let mut told = libc::sched_attr {
+        size: SCHED_ATTR_BYTES,
+        sched_policy: 0,
+        sched_flags: 0,
+        sched_nice: 0,
+        sched_priority: 0,
+        sched_runtime: 0,
+        sched_deadline: 0,
+        sched_period: 0,
+    };
+    // SAFETY: 0 is the calling thread, and the system writes at most so many bytes into `told`, which has as many
+    // and lives until it returns.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_sched_getattr,
+            0,
+            &raw mut told,
+            SCHED_ATTR_BYTES,
+            0,
+        )
+    };
+    if answer == 0 {
+        Ok(told)
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "no library that we have asks for this")]
+fn set_scheduling(asked: &libc::sched_attr) -> io::Result<()> {
+    // SAFETY: 0 is the calling thread, and the system only reads `asked`, as many bytes as `size` in it says.
+    let answer = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const *asked, 0) };
+    if answer == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
 
 /// Leaves this thread's core to others that wait for it. To be called by whoever carries much, after each piece of it:
 /// a system lets a thread that works without a pause keep its core for milliseconds, whoever waits.
@@ -118,6 +203,33 @@ mod tests {
             assert_eq!(manners.gives_way(now), took <= LONG);
             now += 2 * LONG;
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn turn() -> Duration {
+        Duration::from_nanos(scheduling().unwrap().sched_runtime)
+    }
+
+    // A thread of its own: what it is stays with it. What it starts is like it at first.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_small_edit_s_thread_takes_short_turns_and_one_of_heavy_traffic_long_ones() {
+        let usual = turn();
+        if usual.is_zero() {
+            // Before Linux 6.12.
+            return;
+        }
+        let turns = thread::spawn(|| {
+            come_first();
+            let heavy = thread::spawn(|| {
+                step_back();
+                turn()
+            });
+            (turn(), heavy.join().unwrap())
+        });
+        assert_eq!(turns.join().unwrap(), (SHORT_TURN, LONG_TURN));
+        assert!(SHORT_TURN < usual && usual < LONG_TURN, "{usual:?}");
+        assert_eq!(turn(), usual);
     }
 
     // A thread of its own: what it is stays with it.

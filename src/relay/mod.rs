@@ -78,6 +78,7 @@ mod words;
 
 pub use attempts::{Attempt, Failed};
 pub use controls::Person;
+pub use cores::come_first;
 pub use directory::{Directory, PeerFigures, RecentRooms, RoomFigures};
 pub use gate::{GuestError, Waiting};
 pub use guests::{Ban, Guests, Origin};

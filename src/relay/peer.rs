@@ -29,13 +29,15 @@ use super::log::Log;
 use super::outbox::{Outbox, Reply};
 use super::pace::{Crowd, Late, MessagePace};
 use crate::net::{FrameReader, Line, Pulse, ReadError, WriteError, write_frames};
-use crate::protocol::{ClientMessage, Frame, FrameError, Kind, RelayMessage, Run};
+use crate::protocol::{ClientMessage, Frame, FrameError, Kind, MOST_TOGETHER, RelayMessage, Run};
 
 /// Bytes of one peer that are taken in before others get their turn, …
 const TURN_BYTES: usize = 256 << 10;
 /// … and of which each piece counts as so many at least. With fewer pieces than tokio lets a task take in one
 /// go, what else the peer's task has to do is never left out.
 const PIECE_BYTES: usize = TURN_BYTES / 64;
+/// Each command counts as so many at least: as many as are given out together are a turn.
+const COMMAND_BYTES: usize = TURN_BYTES / MOST_TOGETHER;
 
 /// How long a peer may take nothing that leaves more in memory than it may, …
 const TOO_MUCH_PATIENCE: Duration = Duration::from_secs(30);
@@ -378,7 +380,9 @@ async fn read_loop<R: AsyncRead + Unpin>(
         if let Some(commands) = reader.arrived_commands() {
             let bytes = commands.wire().len();
             count_in(card, bytes, quiet);
-            taken += bytes.max(PIECE_BYTES);
+            taken += bytes
+                .max(PIECE_BYTES)
+                .max(commands.frames() * COMMAND_BYTES);
             let Some(log) = &log else {
                 let dropped = || hub.dropped(card.id, commands.frames());
                 card.span.in_scope(dropped);
