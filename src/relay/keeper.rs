@@ -31,6 +31,9 @@ const RETRY_AT_LEAST_EVERY: Duration = Duration::from_secs(300);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// … with a second more for as many bytes: a slow disk answers.
 const SLOW_DISK_BYTES: u64 = 4 << 20;
+/// A file that takes longer than this to come to the disk is told as well: members have what is in it, and a program that
+/// is killed leaves it, but a power loss would take it.
+const REACHES_DISK_WITHIN: Duration = Duration::from_secs(10);
 /// A pen that somebody else has for so long may be one whose write does not come to its end.
 const BUSY_FOR: Duration = Duration::from_secs(1);
 
@@ -44,7 +47,14 @@ const LAST_TRIES: u32 = 1;
 #[derive(Default)]
 struct Syncing {
     at: Option<Instant>,
-    running: Option<JoinHandle<()>>,
+    running: Option<Running>,
+}
+
+/// The file is being brought to the disk.
+struct Running {
+    task: JoinHandle<()>,
+    /// When that is to be told; `None` once it is.
+    late_at: Option<Instant>,
 }
 
 /// Writes with `pen` what is in `log`, until the room has ended and all of it is written. Where it cannot be it
@@ -200,31 +210,53 @@ impl Syncing {
     /// other.
     fn look(&mut self, pen: &Arc<Pen>, log: &Arc<Log>) {
         let now = Instant::now();
+        self.look_at_running(pen.room(), now);
         if pen.is_unsynced() {
             self.at.get_or_insert(now + SYNC_EVERY);
         }
         if self.at.is_none_or(|at| at > now) {
             return;
         }
-        if self
-            .running
-            .as_ref()
-            .is_some_and(|task| !task.is_finished())
-        {
+        if self.running.is_some() {
             self.at = Some(now + SYNC_EVERY);
             return;
         }
         self.at = match pen.to_sync(log) {
             Some(file) => {
-                self.running = Some(spawn_blocking(move || file.bring()));
+                self.running = Some(Running {
+                    task: spawn_blocking(move || file.bring()),
+                    late_at: Some(now + REACHES_DISK_WITHIN),
+                });
                 None
             }
             None => Some(now + SYNC_AGAIN),
         };
     }
 
+    /// Forgets it when it is done, and tells when it takes too long.
+    fn look_at_running(&mut self, room: &str, now: Instant) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        if running.task.is_finished() {
+            if running.late_at.is_none() {
+                tracing::info!(parent: None, room, "the disk has confirmed what was written");
+            }
+            self.running = None;
+        } else if running.late_at.is_some_and(|late| late <= now) {
+            running.late_at = None;
+            let seconds = REACHES_DISK_WITHIN.as_secs();
+            tracing::warn!(
+                parent: None,
+                room,
+                "the disk has not confirmed for {seconds} s what was written: if the power failed now, it would be missing"
+            );
+        }
+    }
+
     async fn due(&self) {
-        match self.at {
+        let late = self.running.as_ref().and_then(|running| running.late_at);
+        match self.at.into_iter().chain(late).min() {
             Some(at) => sleep_until(at).await,
             None => std::future::pending().await,
         }
@@ -343,6 +375,45 @@ mod tests {
             assert!(!room.pen.is_unsynced());
             until(|| path.exists()).await;
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_does_not_confirm_is_told_once_and_that_it_did_as_well() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let lines = || std::fs::read_to_string(file.path()).unwrap();
+        let told = |words: &str| lines().matches(words).count();
+        let log = tracing_subscriber::fmt().with_writer(Arc::new(file.reopen().unwrap()));
+        let _log = tracing::subscriber::set_default(log.finish());
+
+        let (confirms, confirmed) = std::sync::mpsc::channel::<()>();
+        let mut syncing = Syncing {
+            at: None,
+            running: Some(Running {
+                task: spawn_blocking(move || {
+                    let _dropped = confirmed.recv();
+                }),
+                late_at: Some(Instant::now() + REACHES_DISK_WITHIN),
+            }),
+        };
+        let look = |syncing: &mut Syncing| syncing.look_at_running("Room", Instant::now());
+        look(&mut syncing);
+        assert_eq!(lines(), "");
+        tokio::time::advance(REACHES_DISK_WITHIN).await;
+        // The keeper wakes for it.
+        syncing.due().await;
+        for _ in 0..2 {
+            look(&mut syncing);
+            assert_eq!((told("WARN"), told("has not confirmed")), (1, 1));
+        }
+        let nothing_more = timeout(Duration::ZERO, syncing.due()).await;
+        assert!(nothing_more.is_err());
+
+        drop(confirms);
+        let running = syncing.running.as_ref().unwrap();
+        until(|| running.task.is_finished()).await;
+        look(&mut syncing);
+        assert!(syncing.running.is_none());
+        assert_eq!(told("the disk has confirmed"), 1);
     }
 
     #[tokio::test(start_paused = true)]
