@@ -20,7 +20,7 @@ pub use listen::{Bind, canonical, listen, prepare, raise_open_files};
 #[cfg(test)]
 pub(crate) use pair::pair;
 pub use pulse::Pulse;
-pub use read::{FrameReader, Patience, ReadError, io_words};
+pub use read::{FrameReader, MOST_AT_ONCE, Patience, ReadError, io_words};
 pub use target::{Target, TargetError, parse_port};
 pub use why::Why;
 pub use write::{DEAD_AFTER, FEEL_EVERY, MAX_SLICES, WriteError, advance, write_frames};

@@ -3,11 +3,15 @@
 use std::io;
 use std::time::Duration;
 
+use bytes::BufMut;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
 use crate::protocol::{Decoder, Frame, FrameError, FrameLimits, Run};
+
+/// What one read takes in at most, whatever there is room for: others get their turn after so much.
+pub const MOST_AT_ONCE: usize = 256 << 10;
 
 /// How long to wait for the other end to say something.
 #[derive(Clone, Copy, Debug)]
@@ -103,14 +107,14 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Some(commands)
     }
 
-    /// Waits for more bytes. `false` when the other end has closed between two frames. Call it only
-    /// when [`arrived`](Self::arrived) gave `None`. Cancel safe.
+    /// Waits for more bytes, and says how many came, [`MOST_AT_ONCE`] at most: 0 when the other end has closed between
+    /// two frames. Call it only when [`arrived`](Self::arrived) gave `None`. Cancel safe.
     ///
     /// # Errors
     /// When the connection breaks, closes in the middle of a frame, or the patience ends.
-    pub async fn fill(&mut self) -> Result<bool, ReadError> {
+    pub async fn fill(&mut self) -> Result<usize, ReadError> {
         let between = self.decoder.is_between_frames();
-        let mut spare = self.decoder.spare();
+        let mut spare = self.decoder.spare().limit(MOST_AT_ONCE);
         let read = self.io.read_buf(&mut spare);
         let count = if let Some(until) = self.first_until {
             tokio::time::timeout_at(until, read)
@@ -124,14 +128,14 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 .map_err(|_| ReadError::Stalled(self.patience.stall))??
         };
         match count {
-            0 if between => Ok(false),
+            0 if between => Ok(0),
             0 => Err(self
                 .decoder
                 .foreign()
                 .map_or(ReadError::Truncated, |foreign| {
                     FrameError::NotMixer(foreign).into()
                 })),
-            _ => Ok(true),
+            _ => Ok(count),
         }
     }
 
@@ -144,7 +148,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             if let Some(frame) = self.arrived()? {
                 return Ok(Some(frame));
             }
-            if !self.fill().await? {
+            if self.fill().await? == 0 {
                 return Ok(None);
             }
         }
@@ -171,6 +175,20 @@ mod tests {
             ours,
             FrameReader::new(theirs, FrameLimits::DEFAULT, PATIENCE),
         )
+    }
+
+    #[tokio::test]
+    async fn of_a_large_frame_as_well_only_so_much_is_read_at_once() {
+        let frame = Frame::new(Kind(140), &vec![7; 12 * MOST_AT_ONCE]);
+        let wire = frame.wire().clone();
+        let mut reader = FrameReader::new(&wire[..], FrameLimits::DEFAULT, PATIENCE);
+        let mut reads = Vec::new();
+        while reader.arrived().unwrap().is_none() {
+            reads.push(reader.fill().await.unwrap());
+        }
+        assert_eq!(reads.iter().sum::<usize>(), wire.len());
+        assert_eq!(reads.iter().max(), Some(&MOST_AT_ONCE));
+        assert_eq!(reader.fill().await.unwrap(), 0, "closed");
     }
 
     #[tokio::test(start_paused = true)]

@@ -28,12 +28,13 @@ use super::limits::{DRAIN, SLOW_DRAIN};
 use super::log::Log;
 use super::outbox::{Outbox, Reply};
 use super::pace::{Crowd, Late, MessagePace};
-use crate::net::{FrameReader, Line, Pulse, ReadError, WriteError, write_frames};
+use crate::net::{FrameReader, Line, MOST_AT_ONCE, Pulse, ReadError, WriteError, write_frames};
 use crate::protocol::{ClientMessage, Frame, FrameError, Kind, MOST_TOGETHER, RelayMessage, Run};
 
-/// Bytes of one peer that are taken in before others get their turn, …
-const TURN_BYTES: usize = 256 << 10;
-/// … and of which each piece counts as so many at least. With fewer pieces than tokio lets a task take in one
+/// Bytes of one peer that are taken in before others get their turn, which with members is one of as many: in larger turns a
+/// sender of large commands would run ahead of those who read, who would then be served from the file, …
+const TURN_BYTES: usize = MOST_AT_ONCE;
+/// … and of which each read, and each control message, counts as so many at least. With fewer pieces than tokio lets a task take in one
 /// go, what else the peer's task has to do is never left out.
 const PIECE_BYTES: usize = TURN_BYTES / 64;
 /// Each command counts as so many at least: as many as are given out together are a turn.
@@ -397,7 +398,7 @@ async fn read_loop<R: AsyncRead + Unpin>(
         match reader.arrived() {
             Ok(Some(frame)) => {
                 count_in(card, frame.wire_len(), quiet);
-                taken += frame.wire_len().max(PIECE_BYTES);
+                taken += PIECE_BYTES;
                 let payload_bytes = frame.payload().len();
                 if let Some(late) = pace.count(frame.kind(), payload_bytes, Instant::now()) {
                     if late.first {
@@ -416,8 +417,8 @@ async fn read_loop<R: AsyncRead + Unpin>(
             Ok(None) => {
                 arriving.takes(reader.held_bytes());
                 match reader.fill().await {
-                    Ok(true) => taken += PIECE_BYTES,
-                    Ok(false) => return End::Closed,
+                    Ok(0) => return End::Closed,
+                    Ok(bytes) => taken += bytes.max(PIECE_BYTES),
                     Err(error) => return error.into(),
                 }
             }

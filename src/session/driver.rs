@@ -322,9 +322,9 @@ impl Driver {
             };
             tokio::select! {
                 filled = reader.fill() => match filled {
-                    Ok(true) => last_read = tokio::time::Instant::now(),
-                    Ok(false) if self.machine.is_answered() => return Why::Closed(self.target.clone(), None),
-                    Ok(false) => return Why::ClosedEarly(self.target.clone()),
+                    Ok(1..) => last_read = tokio::time::Instant::now(),
+                    Ok(0) if self.machine.is_answered() => return Why::Closed(self.target.clone(), None),
+                    Ok(0) => return Why::ClosedEarly(self.target.clone()),
                     Err(error) => return Why::from_read(error, &self.target, self.machine.is_answered()),
                 },
                 Some(command) = self.commands.recv() => self.machine.on_command(Instant::now(), command),

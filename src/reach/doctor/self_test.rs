@@ -361,7 +361,7 @@ impl Guest {
     async fn close(mut self) {
         let closing = async {
             self.writer.shutdown().await?;
-            while self.reader.fill().await.unwrap_or(false) {
+            while self.reader.fill().await.unwrap_or(0) > 0 {
                 while matches!(self.reader.arrived(), Ok(Some(_))) {}
             }
             std::io::Result::Ok(())
