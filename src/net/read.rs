@@ -8,10 +8,8 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
+use super::TURN_BYTES;
 use crate::protocol::{Decoder, Frame, FrameError, FrameLimits, Run};
-
-/// What one read takes in at most, whatever there is room for: others get their turn after so much.
-pub const MOST_AT_ONCE: usize = 256 << 10;
 
 /// How long to wait for the other end to say something.
 #[derive(Clone, Copy, Debug)]
@@ -107,14 +105,14 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Some(commands)
     }
 
-    /// Waits for more bytes, and says how many came, [`MOST_AT_ONCE`] at most: 0 when the other end has closed between
+    /// Waits for more bytes, and says how many came, [`TURN_BYTES`] at most: 0 when the other end has closed between
     /// two frames. Call it only when [`arrived`](Self::arrived) gave `None`. Cancel safe.
     ///
     /// # Errors
     /// When the connection breaks, closes in the middle of a frame, or the patience ends.
     pub async fn fill(&mut self) -> Result<usize, ReadError> {
         let between = self.decoder.is_between_frames();
-        let mut spare = self.decoder.spare().limit(MOST_AT_ONCE);
+        let mut spare = self.decoder.spare().limit(TURN_BYTES);
         let read = self.io.read_buf(&mut spare);
         let count = if let Some(until) = self.first_until {
             tokio::time::timeout_at(until, read)
@@ -128,8 +126,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 .map_err(|_| ReadError::Stalled(self.patience.stall))??
         };
         match count {
-            0 if between => Ok(0),
-            0 => Err(self
+            0 if !between => Err(self
                 .decoder
                 .foreign()
                 .map_or(ReadError::Truncated, |foreign| {
@@ -179,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn of_a_large_frame_as_well_only_so_much_is_read_at_once() {
-        let frame = Frame::new(Kind(140), &vec![7; 12 * MOST_AT_ONCE]);
+        let frame = Frame::new(Kind(140), &vec![7; 12 * TURN_BYTES]);
         let wire = frame.wire().clone();
         let mut reader = FrameReader::new(&wire[..], FrameLimits::DEFAULT, PATIENCE);
         let mut reads = Vec::new();
@@ -187,7 +184,7 @@ mod tests {
             reads.push(reader.fill().await.unwrap());
         }
         assert_eq!(reads.iter().sum::<usize>(), wire.len());
-        assert_eq!(reads.iter().max(), Some(&MOST_AT_ONCE));
+        assert_eq!(reads.iter().max(), Some(&TURN_BYTES));
         assert_eq!(reader.fill().await.unwrap(), 0, "closed");
     }
 

@@ -10,14 +10,12 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
+use super::TURN_BYTES;
 use super::pulse::Pulse;
 use super::read::io_words;
 
 /// How many frames one system call writes at most.
 pub const MAX_SLICES: usize = 256;
-/// How many bytes one system call writes at most. Then others get their turn: a bulk transfer must not
-/// hold up somebody's small edit. Less at a time wakes the readers more often than the turns are worth.
-const TURN_BYTES: usize = 256 << 10;
 
 /// How often somebody who takes or confirms nothing is felt for.
 pub const FEEL_EVERY: Duration = Duration::from_secs(5);

@@ -98,11 +98,7 @@ fn scheduling() -> io::Result<libc::sched_attr> {
             0,
         )
     };
-    if answer == 0 {
-        Ok(told)
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    succeeded(answer).map(|()| told)
 }
 
 #[cfg(target_os = "linux")]
@@ -110,6 +106,11 @@ fn scheduling() -> io::Result<libc::sched_attr> {
 fn set_scheduling(asked: &libc::sched_attr) -> io::Result<()> {
     // SAFETY: 0 is the calling thread, and the system only reads `asked`, as many bytes as `size` in it says.
     let answer = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const *asked, 0) };
+    succeeded(answer)
+}
+
+#[cfg(target_os = "linux")]
+fn succeeded(answer: libc::c_long) -> io::Result<()> {
     if answer == 0 {
         Ok(())
     } else {

@@ -52,8 +52,9 @@ struct Syncing {
 
 /// The file is being brought to the disk.
 struct Running {
-    task: JoinHandle<()>,
-    /// When that is to be told; `None` once it is.
+    /// Gives whether it is there.
+    task: JoinHandle<bool>,
+    /// When that it takes long is to be told; `None` once it is.
     late_at: Option<Instant>,
 }
 
@@ -66,7 +67,7 @@ pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>, leftovers: Leftovers) {
     let mut syncing = Syncing::default();
     let mut busy_since = None;
     loop {
-        syncing.look(&pen, &log);
+        syncing.look(&pen, &log).await;
         // Under steady load others of this thread get their turn.
         consume_budget().await;
         let tried = Instant::now();
@@ -208,9 +209,9 @@ fn log_bad_end(error: &JoinError) {
 impl Syncing {
     /// Sees to it that what was written comes to the disk in time, on another thread, one time after the
     /// other.
-    fn look(&mut self, pen: &Arc<Pen>, log: &Arc<Log>) {
+    async fn look(&mut self, pen: &Arc<Pen>, log: &Arc<Log>) {
         let now = Instant::now();
-        self.look_at_running(pen.room(), now);
+        self.look_at_running(pen.room(), now).await;
         if pen.is_unsynced() {
             self.at.get_or_insert(now + SYNC_EVERY);
         }
@@ -234,12 +235,14 @@ impl Syncing {
     }
 
     /// Forgets it when it is done, and tells when it takes too long.
-    fn look_at_running(&mut self, room: &str, now: Instant) {
+    async fn look_at_running(&mut self, room: &str, now: Instant) {
         let Some(running) = &mut self.running else {
             return;
         };
         if running.task.is_finished() {
-            if running.late_at.is_none() {
+            // It waits for nothing.
+            let is_there = (&mut running.task).await.unwrap_or(false);
+            if is_there && running.late_at.is_none() {
                 tracing::info!(parent: None, room, "the disk has confirmed what was written");
             }
             self.running = None;
@@ -255,7 +258,10 @@ impl Syncing {
     }
 
     async fn due(&self) {
-        let late = self.running.as_ref().and_then(|running| running.late_at);
+        // Once that is told its end is to be told as well.
+        let end = || Instant::now() + SYNC_EVERY;
+        let running = self.running.as_ref();
+        let late = running.map(|running| running.late_at.unwrap_or_else(end));
         match self.at.into_iter().chain(late).min() {
             Some(at) => sleep_until(at).await,
             None => std::future::pending().await,
@@ -391,18 +397,21 @@ mod tests {
             running: Some(Running {
                 task: spawn_blocking(move || {
                     let _dropped = confirmed.recv();
+                    true
                 }),
                 late_at: Some(Instant::now() + REACHES_DISK_WITHIN),
             }),
         };
-        let look = |syncing: &mut Syncing| syncing.look_at_running("Room", Instant::now());
-        look(&mut syncing);
+        let look = async |syncing: &mut Syncing| {
+            syncing.look_at_running("Room", Instant::now()).await;
+        };
+        look(&mut syncing).await;
         assert_eq!(lines(), "");
         tokio::time::advance(REACHES_DISK_WITHIN).await;
         // The keeper wakes for it.
         syncing.due().await;
         for _ in 0..2 {
-            look(&mut syncing);
+            look(&mut syncing).await;
             assert_eq!((told("WARN"), told("has not confirmed")), (1, 1));
         }
         let nothing_more = timeout(Duration::ZERO, syncing.due()).await;
@@ -411,9 +420,28 @@ mod tests {
         drop(confirms);
         let running = syncing.running.as_ref().unwrap();
         until(|| running.task.is_finished()).await;
-        look(&mut syncing);
+        look(&mut syncing).await;
         assert!(syncing.running.is_none());
         assert_eq!(told("the disk has confirmed"), 1);
+    }
+
+    #[tokio::test]
+    async fn what_did_not_come_to_the_disk_is_not_told_as_confirmed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let log = tracing_subscriber::fmt().with_writer(Arc::new(file.reopen().unwrap()));
+        let _log = tracing::subscriber::set_default(log.finish());
+        for (is_there, lines) in [(false, 0), (true, 1)] {
+            let task = spawn_blocking(move || is_there);
+            until(|| task.is_finished()).await;
+            let late_at = None;
+            let mut syncing = Syncing {
+                at: None,
+                running: Some(Running { task, late_at }),
+            };
+            syncing.look_at_running("Room", Instant::now()).await;
+            let told = std::fs::read_to_string(file.path()).unwrap();
+            assert_eq!(told.lines().count(), lines, "{told}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

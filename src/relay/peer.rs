@@ -28,14 +28,11 @@ use super::limits::{DRAIN, SLOW_DRAIN};
 use super::log::Log;
 use super::outbox::{Outbox, Reply};
 use super::pace::{Crowd, Late, MessagePace};
-use crate::net::{FrameReader, Line, MOST_AT_ONCE, Pulse, ReadError, WriteError, write_frames};
+use crate::net::{FrameReader, Line, Pulse, ReadError, TURN_BYTES, WriteError, write_frames};
 use crate::protocol::{ClientMessage, Frame, FrameError, Kind, MOST_TOGETHER, RelayMessage, Run};
 
-/// Bytes of one peer that are taken in before others get their turn, which with members is one of as many: in larger turns a
-/// sender of large commands would run ahead of those who read, who would then be served from the file, …
-const TURN_BYTES: usize = MOST_AT_ONCE;
-/// … and of which each read, and each control message, counts as so many at least. With fewer pieces than tokio lets a task take in one
-/// go, what else the peer's task has to do is never left out.
+/// Of a [turn](TURN_BYTES) each read, and each control message, counts as so many bytes at least. With fewer pieces than tokio
+/// lets a task take in one go, what else the peer's task has to do is never left out.
 const PIECE_BYTES: usize = TURN_BYTES / 64;
 /// Each command counts as so many at least: as many as are given out together are a turn.
 const COMMAND_BYTES: usize = TURN_BYTES / MOST_TOGETHER;
@@ -381,9 +378,8 @@ async fn read_loop<R: AsyncRead + Unpin>(
         if let Some(commands) = reader.arrived_commands() {
             let bytes = commands.wire().len();
             count_in(card, bytes, quiet);
-            taken += bytes
-                .max(PIECE_BYTES)
-                .max(commands.frames() * COMMAND_BYTES);
+            // Their bytes counted when they came.
+            taken += (commands.frames() * COMMAND_BYTES).saturating_sub(bytes);
             let Some(log) = &log else {
                 let dropped = || hub.dropped(card.id, commands.frames());
                 card.span.in_scope(dropped);

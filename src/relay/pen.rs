@@ -404,8 +404,8 @@ pub(super) struct ToDisk {
 }
 
 impl ToDisk {
-    /// Looks as well whether the file is still where it was. Blocks.
-    pub(super) fn bring(self) {
+    /// Looks as well whether the file is still where it was. `false` when what was written is not on the disk. Blocks.
+    pub(super) fn bring(self) -> bool {
         let Self {
             file,
             from,
@@ -422,7 +422,7 @@ impl ToDisk {
                 if pen.unnamed.swap(false, Ordering::Relaxed) {
                     sync_names(&path);
                 }
-                return;
+                return true;
             }
         };
         // None where the room has ended meanwhile, and its file was put away.
@@ -435,6 +435,7 @@ impl ToDisk {
         }
         // Once the pen is free: whoever found it in use counts on that.
         log.look_after_file();
+        false
     }
 }
 
