@@ -70,9 +70,10 @@ pub(crate) struct Work {
 impl Work {
     /// So far. Unknown where there is no `/proc`.
     pub(crate) fn so_far() -> Option<Self> {
+        // What is no number, or is below 0, keeps its place.
         let numbers = |text: &str| -> Vec<u64> {
             text.split_whitespace()
-                .filter_map(|word| word.parse().ok())
+                .map(|word| word.parse().unwrap_or(0))
                 .collect()
         };
         let stat = fs::read_to_string("/proc/stat").ok()?;
@@ -80,12 +81,23 @@ impl Work {
         let own = fs::read_to_string("/proc/self/stat").ok()?;
         let own = numbers(own.rsplit_once(") ")?.1);
         // user, nice, system, idle, iowait, irq, softirq, steal. Interrupts belong to nobody.
-        let [user, nice, system, idle, iowait, _irq, _softirq, steal, ..] = cores[..] else {
+        let [
+            _cpu,
+            user,
+            nice,
+            system,
+            idle,
+            iowait,
+            _irq,
+            _softirq,
+            steal,
+            ..,
+        ] = cores[..]
+        else {
             return None;
         };
-        // After the name and the letter of the state, which is no number: utime, stime and those of
-        // the children that have ended.
-        let ours = own.get(10..14)?.iter().sum();
+        // Counted from the first after the name: utime, stime and those of the children that have ended.
+        let ours = own.get(11..15)?.iter().sum();
         Some(Self {
             all: user + nice + system + steal,
             ours,

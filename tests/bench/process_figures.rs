@@ -1,5 +1,7 @@
 //! What the system says about the processes that are measured. Linux only.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -84,9 +86,10 @@ impl Group {
         Ok(sum)
     }
 
-    /// The time all threads have run so far, to the nanosecond: a tick of 10 ms is too coarse here.
-    pub(crate) fn cpu(&self) -> Result<Duration, String> {
-        let mut nanoseconds: u64 = 0;
+    /// How long each thread that there is has run so far, by its number, in nanoseconds: a tick of 10 ms is too coarse
+    /// here.
+    fn threads(&self) -> Result<HashMap<OsString, u64>, String> {
+        let mut threads = HashMap::new();
         for pid in &self.pids {
             let path = format!("/proc/{pid}/task");
             let tasks = fs::read_dir(&path).map_err(|error| format!("{path}: {error}"))?;
@@ -94,10 +97,33 @@ impl Group {
                 // A thread may end between being listed and being read.
                 let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
                 let ran = text.split_whitespace().next();
-                nanoseconds += ran.and_then(|ran| ran.parse::<u64>().ok()).unwrap_or(0);
+                if let Some(ran) = ran.and_then(|ran| ran.parse().ok()) {
+                    threads.insert(task.file_name(), ran);
+                }
             }
         }
-        Ok(Duration::from_nanos(nanoseconds))
+        Ok(threads)
+    }
+
+    /// The time that all threads together have run so far. What one that has ended had, is missing.
+    fn cpu(&self) -> Result<Duration, String> {
+        Ok(Duration::from_nanos(self.threads()?.values().sum()))
+    }
+
+    /// Waits for so long: the share of a core that was used meanwhile, 0 to the number of cores. Threads that end
+    /// count as well, but for the last part of their time.
+    pub(crate) fn cpu_for(&self, time: Duration) -> Result<f64, String> {
+        const LOOK: Duration = Duration::from_millis(500);
+        let sum = |threads: &HashMap<OsString, u64>| threads.values().sum::<u64>();
+        let start = Instant::now();
+        let mut threads = self.threads()?;
+        let before = sum(&threads);
+        while start.elapsed() < time {
+            std::thread::sleep(LOOK.min(time.saturating_sub(start.elapsed())));
+            threads.extend(self.threads()?);
+        }
+        let used = Duration::from_nanos(sum(&threads) - before);
+        Ok(used.as_secs_f64() / start.elapsed().as_secs_f64())
     }
 
     /// Waits until the group has nothing left to do: until it uses less than a hundredth of a core for a

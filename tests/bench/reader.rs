@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Poll, ready};
 use std::time::Instant;
 
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -84,6 +84,17 @@ impl Reader {
                 return Ok(Instant::now());
             }
             self.read().await?;
+        }
+    }
+
+    /// That the relay has not closed the connection of somebody for whom something waits.
+    pub(crate) async fn is_connected(&self) -> Result<(), String> {
+        let ready = self.stream.ready(Interest::READABLE).await;
+        match ready.map_err(|error| format!("a reader lost its connection: {error}"))? {
+            ready if ready.is_read_closed() => {
+                Err("the relay closed the connection of who does not read".to_owned())
+            }
+            _ => Ok(()),
         }
     }
 

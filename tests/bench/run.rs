@@ -81,6 +81,9 @@ fn run(args: &Args) -> Result<(), String> {
     println!("median of the rounds (least–most)\n");
     println!("{}", table::markdown(&entries, &sides));
     println!("÷ is the median of the rounds' ratios, not the ratio of the medians");
+    println!(
+        "what is beside a quiet room stands for other computers: it runs where nobody else wants a core"
+    );
     if let Some(path) = &args.json {
         let entries: Vec<_> = entries.iter().map(Entry::json).collect();
         let all = json!({

@@ -16,6 +16,8 @@ pub(crate) enum Asked {
     MostOfBare(f64),
     /// At most this, in the line's own unit.
     Most(f64),
+    /// At least this: of what goes on beside that which is measured.
+    Least(f64),
     /// Told to understand the others.
     Nothing,
 }
@@ -90,6 +92,7 @@ impl Entry {
             Asked::LeastOfBare(least) => self.of_bare(side).map(|ratio| ratio >= least),
             Asked::MostOfBare(most) => self.of_bare(side).map(|ratio| ratio <= most),
             Asked::Most(most) => self.value(side).map(|value| value <= most),
+            Asked::Least(least) => self.value(side).map(|value| value >= least),
             Asked::Nothing => None,
         }
     }
@@ -100,6 +103,7 @@ impl Entry {
             Asked::LeastOfBare(least) => format!("≥ {} % of bare", number(least * 100.0)),
             Asked::MostOfBare(most) => format!("≤ {} × bare", number(most)),
             Asked::Most(most) => format!("≤ {} {unit}", number(most)),
+            Asked::Least(least) => format!("≥ {} {unit}", number(least)),
             Asked::Nothing => String::new(),
         }
     }

@@ -1,6 +1,8 @@
 //! A member that never reads: what it costs the relay, and the others. Two servers with the same load,
 //! one without and one with such a member, are measured in turn.
 
+use std::time::Instant;
+
 use tokio::runtime::Runtime;
 
 use super::{GB, MB, Round, Row};
@@ -22,6 +24,8 @@ const BYTES: u64 = GB;
 const QUICK_BYTES: u64 = 150 * MB;
 const COMMAND_BYTES: usize = 64 << 10;
 const BYTES_PER_SECOND: u64 = 100 * MB;
+/// Of that at least, in megabytes.
+const FLOWS: f64 = 95.0;
 /// Some 400 a second.
 const BLOCKS_A_STAMP: u64 = 4;
 
@@ -75,6 +79,11 @@ impl Row for Deaf {
             )
             .worst(),
             Line::new(format!("{what}: growth without it"), "MB", Asked::Nothing).worst(),
+            Line::new(
+                format!("{what}: those flow with it"),
+                "MB/s",
+                Asked::Least(FLOWS),
+            ),
         ]
     }
 
@@ -112,6 +121,7 @@ impl Row for Deaf {
                 deaf.p99 / alone.p99,
                 deaf.growth,
                 alone.growth,
+                deaf.rate,
             ])
         }))
     }
@@ -124,8 +134,8 @@ struct Scene {
     readers: Vec<Reader>,
     group: Group,
     anonymous_before: u64,
-    /// Whether it is there or not, nobody asks it anything again.
-    _deaf: Vec<Reader>,
+    /// Those that never read.
+    deaf: Vec<Reader>,
     _server: Server,
 }
 
@@ -135,6 +145,8 @@ struct Found {
     p99: f64,
     /// Megabytes more than before all rounds, at the worst moment of this one.
     growth: f64,
+    /// What was sent, in megabytes a second.
+    rate: f64,
 }
 
 impl Scene {
@@ -153,7 +165,7 @@ impl Scene {
             readers,
             anonymous_before: group.memory()?.anonymous,
             group,
-            _deaf: deaf,
+            deaf,
             _server: server,
         })
     }
@@ -165,7 +177,7 @@ impl Scene {
         let blocks = BLOCKS_A_STAMP * bytes.div_ceil(BLOCKS_A_STAMP * COMMAND_BYTES as u64);
         let (bytes, stamps) = (blocks * COMMAND_BYTES as u64, blocks / BLOCKS_A_STAMP);
         let readers = std::mem::take(&mut self.readers);
-        let (sender, readers) = self.runtime.block_on(async {
+        let (sender, readers, rate) = self.runtime.block_on(async {
             let reading = readers.into_iter().map(|mut reader| {
                 reader.latencies.clear();
                 tokio::spawn(async move {
@@ -177,15 +189,20 @@ impl Scene {
             });
             let reading = reading.collect();
             let flow = flow.clone();
+            let start = Instant::now();
             let sending = tokio::task::spawn_blocking(move || {
                 sender.send_flow(&flow, bytes, || false)?;
-                Ok::<_, String>(sender)
+                Ok::<_, String>((sender, start.elapsed()))
             });
             let readers = all(reading).await?;
-            let sender = sending
+            let (sender, took) = sending
                 .await
                 .map_err(|error| format!("the sender: {error}"))??;
-            Ok::<_, String>((sender, readers))
+            for deaf in &self.deaf {
+                deaf.is_connected().await?;
+            }
+            let rate = bytes as f64 / MB as f64 / took.as_secs_f64();
+            Ok::<_, String>((sender, readers, rate))
         })?;
         let latencies = readers.iter().flat_map(|reader| &reader.latencies);
         let [_, p99] = p50_p99(latencies.copied().collect());
@@ -198,6 +215,7 @@ impl Scene {
         Ok(Found {
             p99,
             growth: grown as f64 / MB as f64,
+            rate,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What a relay costs while nobody does anything.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Round, Row};
 use crate::crowd::Crowd;
@@ -10,7 +10,7 @@ use crate::sender::Sender;
 use crate::table::{Asked, Line};
 
 const ROOM: &str = "Idle";
-const TIME: Duration = Duration::from_secs(10);
+const TIME: Duration = Duration::from_secs(20);
 const QUICK_TIME: Duration = Duration::from_secs(2);
 
 pub(crate) struct Idle {
@@ -64,14 +64,15 @@ impl Row for Idle {
                 let mut crowd =
                     Crowd::gather(members, &ground.side, address, ROOM, usize::MAX).await?;
                 crowd.enter().await?;
-                let settling = group.clone();
-                tokio::task::spawn_blocking(move || settling.settle())
+                let time = ground.pick(TIME, QUICK_TIME);
+                let looking = tokio::task::spawn_blocking(move || {
+                    group.settle()?;
+                    group.cpu_for(time)
+                });
+                let share = looking
                     .await
-                    .map_err(|error| format!("waiting for quiet: {error}"))??;
-                let (before, start) = (group.cpu()?, Instant::now());
-                tokio::time::sleep(ground.pick(TIME, QUICK_TIME)).await;
-                let used = group.cpu()?.saturating_sub(before).as_secs_f64();
-                Ok(vec![used / start.elapsed().as_secs_f64() * 100.0])
+                    .map_err(|error| format!("looking at the relay: {error}"))??;
+                Ok(vec![share * 100.0])
             })
         }))
     }
