@@ -10,6 +10,7 @@ pub(crate) mod client;
 pub(crate) mod history;
 pub(crate) mod meter;
 pub(crate) mod noise;
+pub(crate) mod ports;
 pub(crate) mod program;
 pub(crate) mod recording;
 pub(crate) mod skip;

@@ -223,6 +223,21 @@ impl Program {
         kib.trim().parse::<u64>().unwrap() << 10
     }
 
+    /// How many files and connections it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        self.listed("fd")
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.listed("task")
+    }
+
+    /// How many entries the system has of one sort for this process.
+    fn listed(&self, sort: &str) -> usize {
+        let folder = format!("/proc/{}/{sort}", self.child.id());
+        std::fs::read_dir(folder).unwrap().count()
+    }
+
     /// Places that threads take memory from, besides the one that all have: each is a part that is used and one that is
     /// not yet, of 64 MiB together, and begins at a multiple of that.
     #[cfg(target_env = "gnu")]

@@ -13,6 +13,7 @@ use super::{check_put_away, command, files, make, room_files, until};
 use crate::common::client::Got;
 use crate::common::noise::Noise;
 use crate::common::program::{recent_folder, rooms_folder};
+use crate::common::skip::Skipped;
 use crate::common::{Client, Program};
 
 const ROOM: &str = "Shot 12";
@@ -28,23 +29,26 @@ const ROOM_MIB: u32 = 8;
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// `None` where this may not mount anything.
+    /// `None`, with the reason told, where there can be none.
     fn mount() -> Option<Self> {
+        Self::mounted().inspect_err(Skipped::tell).ok()
+    }
+
+    fn mounted() -> Result<Self, Skipped> {
         let folder = TempDir::new().unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={DISK_MIB}m"), "tmpfs"])
             .arg(folder.path())
             .output();
         match mounted {
-            Ok(output) if output.status.success() => Some(Self(folder)),
-            Ok(output) => {
-                println!("skipped: {}", String::from_utf8_lossy(&output.stderr));
-                None
-            }
-            Err(error) => {
-                println!("skipped: mount: {error}");
-                None
-            }
+            Ok(output) if output.status.success() => Ok(Self(folder)),
+            Ok(output) => Err(Skipped::Forbidden(format!(
+                "a small disk cannot be mounted here: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            ))),
+            Err(error) => Err(Skipped::Missing(format!(
+                "the program mount cannot be run: {error}"
+            ))),
         }
     }
 

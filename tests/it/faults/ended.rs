@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use super::{about, check_put_away, command, files, make, room_files, stands_in, until, written};
 use crate::common::client::{Got, flag, frame, join, string};
-use crate::common::program::{recent_folder, rooms_folder};
+use crate::common::ports::free_port;
+use crate::common::program::{hosting, recent_folder, rooms_folder};
 use crate::common::{Client, Program};
 
 /// More than a room has that was made without a scene, which is not worth putting away.
@@ -384,8 +385,11 @@ async fn attributes_come_back_as_they_were_written() {
 async fn many_rooms_come_back_on_the_same_port() {
     const ROOMS: u32 = 20;
     let home = TempDir::new().unwrap();
-    let program = Program::host(home.path());
+    // One that the system gives to no other test while the program is away.
+    let port = free_port();
+    let program = Program::start_hosting(&mut hosting(home.path(), port));
     let address = program.address();
+    assert_eq!(address.port(), port);
     let mut maker = Client::hello(address).await;
     for number in 0..ROOMS {
         let room = format!("Room {number}");
@@ -396,8 +400,7 @@ async fn many_rooms_come_back_on_the_same_port() {
     }
     maker.barrier().await;
     program.kill();
-    let again = &mut crate::common::program::hosting(home.path(), address.port());
-    let program = Program::start_hosting(again);
+    let program = Program::start_hosting(&mut hosting(home.path(), port));
     assert_eq!(program.address(), address);
     let mut client = Client::connect(address).await;
     let rooms = client.list_rooms().await;

@@ -44,6 +44,10 @@ const RECORD_HEADER_BYTES: usize = 12;
 /// What is said of a torn end, which nobody has received.
 const TOLD: &str = "the torn end of the room's file is cut off";
 
+/// What flows in a round on average, at least, however slow the machine is.
+const COMMANDS_A_ROUND: usize = 10;
+const BYTES_A_ROUND: usize = 4 << 10;
+
 /// A room, as it must be at the next start.
 struct Room {
     name: String,
@@ -114,6 +118,20 @@ impl Sent {
         let (_, take) = takes.find(|(after, _)| *after <= known)?;
         Some(*take)
     }
+}
+
+/// What flowed in all rounds: where nothing is delivered, nothing can be lost.
+#[derive(Debug, Default)]
+struct Flow {
+    sent: usize,
+    /// By those who sent as well.
+    received: usize,
+    observed: usize,
+    /// Rounds in which something was observed.
+    rounds_observed: usize,
+    /// In the history after a round, and not before it.
+    restored: usize,
+    restored_bytes: usize,
 }
 
 /// What ends a round.
@@ -211,7 +229,13 @@ impl Room {
     }
 
     /// Checks what is there after the kill, and takes it over for the next one.
-    async fn check(&mut self, address: SocketAddr, used: InUse, cut: Cut) -> Result<(), String> {
+    async fn check(
+        &mut self,
+        address: SocketAddr,
+        used: InUse,
+        cut: Cut,
+        flow: &mut Flow,
+    ) -> Result<(), String> {
         let mut round = Round {
             before: std::mem::take(&mut self.history),
             ..Round::default()
@@ -257,6 +281,12 @@ impl Room {
             .clone();
         let restored = client.take_history(&self.name).await;
         round.check(&restored)?;
+        flow.sent += round.sent.iter().map(Vec::len).sum::<usize>();
+        flow.received += round.received.iter().map(Vec::len).sum::<usize>();
+        flow.observed += round.observed.len();
+        let new = restored.get(round.before.len()..).unwrap_or_default();
+        flow.restored += new.len();
+        flow.restored_bytes += new.iter().map(|got| got.wire().len()).sum::<usize>();
         for (name, value) in [
             ("joinable", json!(true)),
             ("keep_open", json!(cut == Cut::Program)),
@@ -346,6 +376,7 @@ impl Place {
         mut program: Program,
         cut: Cut,
         noise: &mut Noise,
+        flow: &mut Flow,
     ) -> Result<Program, String> {
         let mut in_use = Vec::new();
         let speeches: Vec<Vec<Speech>> = (0..self.rooms.len())
@@ -381,12 +412,14 @@ impl Place {
             check_told(&program, torn).await;
             self.torn += torn;
         }
+        let observed_before = flow.observed;
         for (room, used) in self.rooms.iter_mut().zip(in_use) {
             let name = room.name.clone();
-            room.check(program.address(), used, cut)
+            room.check(program.address(), used, cut, flow)
                 .await
                 .map_err(|wrong| format!("{name}: {wrong}\n{}", program.said()))?;
         }
+        flow.rounds_observed += usize::from(flow.observed > observed_before);
         Ok(program)
     }
 }
@@ -427,7 +460,8 @@ fn upto(noise: &mut Noise, longest: Duration) -> Duration {
     Duration::from_micros(noise.below(longest.as_micros() as u64))
 }
 
-async fn rounds(count: u32, cut: Cut) {
+async fn rounds(count: u32, cut: Cut) -> Flow {
+    let mut flow = Flow::default();
     let mut noise = Noise::of_this_run();
     let start = Instant::now();
     let (mut commands, mut bytes, mut torn) = (0, 0, 0);
@@ -435,7 +469,7 @@ async fn rounds(count: u32, cut: Cut) {
     while done < count {
         let (mut place, mut program, makers) = Place::start(&mut noise).await;
         for _ in 0..ROUNDS_A_FOLDER.min(count - done) {
-            program = match place.cut_off(program, cut, &mut noise).await {
+            program = match place.cut_off(program, cut, &mut noise, &mut flow).await {
                 Ok(program) => program,
                 Err(wrong) => {
                     let left = place.home.keep();
@@ -463,6 +497,9 @@ async fn rounds(count: u32, cut: Cut) {
         start.elapsed(),
         bytes >> 20
     );
+    println!("{flow:?}");
+    assert!(flow.observed > 0 && flow.restored > 0, "{flow:?}");
+    flow
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -478,7 +515,23 @@ async fn a_kill_loses_nothing_that_anybody_has_seen() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "200 kills take a minute; run by .ci/run"]
 async fn two_hundred_kills_lose_nothing_that_anybody_has_seen() {
-    rounds(200, Cut::Program).await;
+    const ROUNDS: usize = 200;
+    let flow = rounds(ROUNDS as u32, Cut::Program).await;
+    // Of those who send, not all are with others who do.
+    for (what, count, a_round) in [
+        ("sent", flow.sent, COMMANDS_A_ROUND),
+        ("received", flow.received, COMMANDS_A_ROUND / 4),
+        ("observed", flow.observed, COMMANDS_A_ROUND),
+        ("restored", flow.restored, COMMANDS_A_ROUND / 2),
+        ("restored in bytes", flow.restored_bytes, BYTES_A_ROUND),
+    ] {
+        let least = ROUNDS * a_round;
+        assert!(
+            count >= least,
+            "{what}: {count}, at least {least} were to be"
+        );
+    }
+    assert!(flow.rounds_observed >= ROUNDS / 2, "{flow:?}");
 }
 
 /// In the header of a record, right behind it, and at its last byte.

@@ -4,8 +4,9 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use super::strangers::{ELSEWHERE, Habit, kill, relay_elsewhere, stranger};
-use super::{Window, free_port, others};
+use super::{Window, others};
 use crate::common::Client;
+use crate::common::ports::free_port;
 
 /// A frame longer than this is felt as a hang. Frames of a test build on a shared machine are slow.
 const LONGEST_FRAME: Duration = Duration::from_secs(1);

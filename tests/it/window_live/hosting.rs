@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use egui_kittest::kittest::NodeT;
 
 use super::strangers::{Habit, stranger};
-use super::{Window, free_port, is_free, others};
+use super::{Window, others};
 use crate::common::Client;
 #[cfg(not(target_os = "macos"))]
 use crate::common::client::frame;
+use crate::common::ports::{free_port, is_free};
 
 /// A relay drains in at most two seconds; the rest is for these machines, which are shared.
 const END_PATIENCE: Duration = Duration::from_secs(10);

@@ -5,6 +5,7 @@ use mixdesk::backend::{Folders, Instance};
 use super::strangers::{ELSEWHERE, relay_elsewhere};
 use super::{Window, others};
 use crate::common::Client;
+use crate::common::ports::free_port;
 
 /// A room that a Blender has filled, on a relay as if on another computer, and an invite to it with a way before it
 /// that leads nowhere.
@@ -26,7 +27,7 @@ impl Scene {
             blender.send(5, b"").await;
             blender.send(140, &[0; 1_000]).await;
         });
-        let (nowhere, port) = (super::free_port(), relay.address().port());
+        let (nowhere, port) = (free_port(), relay.address().port());
         let invite = format!(
             "mixdesk://join?name=Lighting&lan=127.0.0.1:{nowhere}&net={ELSEWHERE}:{port}&room=Shot+12&v=1"
         );
@@ -84,7 +85,7 @@ fn an_invite_that_is_opened_elsewhere_comes_to_the_window() {
 fn an_invite_that_leads_nowhere_says_why_and_what_was_tried_is_examined() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = Window::start(folder.path());
-    let port = super::free_port();
+    let port = free_port();
     window.type_into(
         "Host",
         &format!("mixdesk://join?name=Lighting&lan={ELSEWHERE}:{port}&v=1"),

@@ -7,8 +7,9 @@ use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT, Queryable};
 use tokio::runtime::Runtime;
 
-use super::{Window, free_port, others};
+use super::{Window, others};
 use crate::common::Client;
+use crate::common::ports::free_port;
 
 /// Commands of a room.
 const COMMANDS: usize = 5;

@@ -6,7 +6,8 @@ use egui::accesskit::{Role, Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
 use mixdesk::backend::Theme;
 
-use super::{Window, free_port};
+use super::Window;
+use crate::common::ports::free_port;
 
 #[test]
 fn the_next_start_shows_what_was_chosen() {
