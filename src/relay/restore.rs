@@ -10,7 +10,7 @@ use super::log::{INDEX_EVERY_BYTES, Restored, Seq};
 use super::pen::Open;
 use super::room::vacant;
 use super::shelf::Shelf;
-use crate::archive::journal::{JournalWriter, Scan, Step, scan};
+use crate::archive::journal::{JournalWriter, LAST_START, Scan, Step, scan};
 use crate::archive::{ArchiveError, Heading, History};
 use crate::protocol::{Attributes, EMPTY_COMMANDS, attribute};
 
@@ -198,6 +198,12 @@ fn look(path: &Path, progress: &mut impl FnMut(u64) -> bool) -> Result<Picture, 
         },
         progress,
     )?;
+    if next > Seq(LAST_START) {
+        return Err(ArchiveError::Damaged {
+            at: scan.good_bytes,
+            what: "its commands are numbered higher than any room's",
+        });
+    }
     let mut attributes = scan.heading.attributes.clone();
     attributes.update(changes);
     if let Some((first, _)) = index.first_mut() {

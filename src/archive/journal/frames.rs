@@ -19,6 +19,8 @@ pub struct JournalFrames<R> {
     from: R,
     at: u64,
     scan: Scan,
+    /// Damaged parts that it is past.
+    past: usize,
     history: History,
     cutter: Cutter,
     pieces: VecDeque<Bytes>,
@@ -66,6 +68,7 @@ impl<R: Read + Seek> JournalFrames<R> {
             at,
             cutter: Cutter::new(scan.salt, 0, until),
             scan,
+            past: 0,
             history,
             pieces: VecDeque::new(),
             decoder: Decoder::new(FRAME_LIMITS),
@@ -101,14 +104,17 @@ impl<R: Read> JournalFrames<R> {
 
     fn read_on(&mut self) -> Result<bool, ArchiveError> {
         // A part that the scan found damaged holds nothing.
-        if let Some(damaged) = self.scan.damaged.iter().find(|part| part.start == self.at) {
-            let past = damaged.end - damaged.start;
-            self.pass(past)?;
-            return Ok(true);
-        }
-        let end = self.scan.damaged.iter().map(|part| part.start);
-        let end = end.filter(|start| *start > self.at).min();
-        let left = end.unwrap_or(self.scan.good_bytes).saturating_sub(self.at);
+        let damaged = self.scan.damaged.get(self.past).cloned();
+        let end = match damaged {
+            Some(damaged) if damaged.start <= self.at => {
+                self.past += 1;
+                self.pass(damaged.end.saturating_sub(self.at))?;
+                return Ok(true);
+            }
+            Some(damaged) => damaged.start,
+            None => self.scan.good_bytes,
+        };
+        let left = end.saturating_sub(self.at);
         let mut bytes = Vec::with_capacity(READ_BYTES);
         self.from
             .by_ref()

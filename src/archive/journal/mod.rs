@@ -52,6 +52,8 @@ const HEAD_LENGTH_BYTES: usize = 4;
 pub const RECORD_COMMANDS: usize = 8192;
 /// No room gets as far. What says it did is damaged: there would be no numbers for what comes next.
 const LAST_POSITION: u64 = 1 << 62;
+/// A room that has got further than this cannot go on: there may not be numbers enough for what comes.
+pub const LAST_START: u64 = LAST_POSITION / 2;
 /// Largest head of commands: two strings as long as may be, at most eight bytes a command, and a few
 /// numbers.
 const COMMANDS_HEAD_BYTES: usize = 2 * SENDER_BYTES + 8 * RECORD_COMMANDS + 64;

@@ -22,6 +22,10 @@ const LARGEST_SEARCH_BYTES: usize = 1 << 20;
 /// How many times a file's size may be read in vain while looking for good records. Damage takes one or two; a
 /// file made so that each of its records claims the rest of it would take forever.
 const IN_VAIN_TIMES: u64 = 16;
+/// Damaged parts of a file that the way after is looked for; what is left then counts as damaged.
+pub(super) const DAMAGED_PARTS: usize = 1 << 16;
+/// What the merge rule looks at in one record, at most: several times as much as commands that come together have.
+const PATHS_BYTES: usize = 4 * PATH_BYTES;
 /// The room's record stands at the start of a file. Damage that has put something before it has put no
 /// more than this there.
 const BEFORE_HEADING_BYTES: u64 = 1 << 20;
@@ -35,7 +39,7 @@ pub struct Scan {
     pub salt: u32,
     /// Up to where the file is good: after its last good record.
     pub good_bytes: u64,
-    /// Parts before that which are damaged. A part behind it is a torn end.
+    /// Parts before that which are damaged, in order. A part behind it is a torn end.
     pub damaged: Vec<Range<u64>>,
     /// Bytes behind the last good record.
     pub torn_bytes: u64,
@@ -112,7 +116,12 @@ pub fn scan(
                 scan.good_bytes = reader.at;
             }
             found @ (Found::CutOff | Found::Damaged) => {
-                let next = reader.search(at + 1..total, &mut progress)?;
+                let next = if scan.damaged.len() < DAMAGED_PARTS {
+                    reader.search(at + 1..total, &mut progress)?
+                } else {
+                    reader.give_up();
+                    None
+                };
                 // What was not looked through may hold more.
                 scan.only_cut_off = matches!(found, Found::CutOff) && !reader.has_given_up();
                 match next {
@@ -450,9 +459,14 @@ impl<R: Read + Seek> Reader<R> {
         read.map(drop)
     }
 
+    /// Looks for nothing more.
+    fn give_up(&mut self) {
+        self.in_vain = u64::MAX;
+    }
+
     /// Whether so much was read in vain that nothing more is looked for.
     fn has_given_up(&self) -> bool {
-        self.in_vain > self.total.saturating_mul(IN_VAIN_TIMES)
+        self.in_vain > self.total.saturating_mul(IN_VAIN_TIMES) || self.in_vain == u64::MAX
     }
 }
 
@@ -491,7 +505,7 @@ fn frame<R: Read>(
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length as u64 <= left && length <= PATH_BYTES {
             let start = paths.len();
-            if !body.take(length, paths)? {
+            if start + length > PATHS_BYTES || !body.take(length, paths)? {
                 return Ok(None);
             }
             left -= length as u64;

@@ -7,8 +7,9 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
+use super::scan::DAMAGED_PARTS;
 use super::*;
-use crate::archive::Maker;
+use crate::archive::{Ending, Maker};
 use crate::protocol::{Attributes, Frame, HEADER_BYTES as FRAME_HEADER_BYTES, Header};
 
 fn heading() -> Heading {
@@ -330,6 +331,39 @@ fn records_that_claim_the_rest_of_a_file_are_not_all_read() {
 }
 
 #[test]
+fn a_file_of_damage_costs_no_more_than_it_is_long() {
+    let (good, starts, salt) = written(&[Note::Cleared(0)]);
+    let start = usize::try_from(starts[0]).unwrap();
+    let (before, record) = good.split_at(start);
+    let mut file = before.to_vec();
+    for _ in 0..2 * DAMAGED_PARTS {
+        file.push(0);
+        file.extend_from_slice(record);
+    }
+    let (_, found) = scanned(&file);
+    let found = found.unwrap();
+    assert_eq!((found.salt, found.damaged.len()), (salt, DAMAGED_PARTS));
+    assert!(found.torn_bytes > 0 && !found.only_cut_off, "that is kept");
+    let (_, mut frames) = JournalFrames::open(Cursor::new(&file)).unwrap();
+    assert!(frames.next().is_none());
+    assert!(matches!(frames.ending(), Some(Ending::CutOff { .. })));
+}
+
+#[test]
+fn no_record_takes_more_memory_than_one_that_a_room_writes() {
+    let path = |bytes: usize| {
+        let mut payload = u32::try_from(bytes).unwrap().to_le_bytes().to_vec();
+        payload.resize(4 + bytes, b'x');
+        Frame::new(Kind(201), &payload)
+    };
+    for (frames, positions) in [(4, 4), (5, 0)] {
+        let run = run(&vec![path(64 << 10); frames]);
+        let (file, ..) = written(&[commands(0, 1, &run)]);
+        assert_eq!(scanned(&file).0.len(), positions);
+    }
+}
+
+#[test]
 fn looking_for_good_records_can_be_stopped() {
     let mut asked = 0;
     let stopped = scan(
@@ -519,7 +553,7 @@ fn a_journal_opens_like_a_saved_copy() {
         assert_eq!(archive.attributes().to_string(), r#"{"a": 2, "b": NaN}"#);
         let frames: Vec<_> = archive.by_ref().map(|entry| entry.unwrap().frame).collect();
         assert_eq!(frames, [frame(140, 10), cube("333"), large.clone()]);
-        let whole = archive.ending() == Some(crate::archive::Ending::Whole);
+        let whole = archive.ending() == Some(Ending::Whole);
         assert_eq!(whole, torn == 0);
     }
 }
@@ -536,7 +570,7 @@ fn what_was_cleared_before_it_was_written_is_not_part_of_a_copy() {
     let mut archive = crate::archive::open(&path).unwrap();
     let frames: Vec<_> = archive.by_ref().map(|entry| entry.unwrap().frame).collect();
     assert_eq!(frames, [frame(140, 3), cube("3")]);
-    assert_eq!(archive.ending(), Some(crate::archive::Ending::Whole));
+    assert_eq!(archive.ending(), Some(Ending::Whole));
 }
 
 #[test]
