@@ -163,7 +163,8 @@ impl Relay {
     /// Brings back a room that has ended, by its [`Recent::id`]. Gives its name.
     ///
     /// # Errors
-    /// When that does not work, in words. It is then still under the recent rooms.
+    /// When that does not work, in words. It is then still under the recent rooms, but for a file in which nothing can be
+    /// read: that is put aside.
     pub fn reopen(
         &self,
         id: String,

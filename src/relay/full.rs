@@ -40,13 +40,13 @@ pub(super) enum Full {
     /// The journal cannot be written, and too much is in memory alone.
     #[error(
         "The server cannot write rooms to its disk, and {0} bytes of this one are in its memory \
-         already. Nothing more is taken in until its disk has space again."
+         already. Nothing more is taken in until its disk takes it."
     )]
     Memory(u64),
     /// The journals cannot be written, and too much of all rooms is in memory alone.
     #[error(
         "The server cannot write rooms to its disk, and {0} bytes of them are in its memory already, this \
-         one's part included. Nothing more is taken in until its disk has space again."
+         one's part included. Nothing more is taken in until its disk takes it."
     )]
     Memories(u64),
 }

@@ -109,14 +109,18 @@ pub(super) async fn keep(log: Arc<Log>, pen: Arc<Pen>, leftovers: Leftovers) {
                 if ended {
                     let left = left.get_or_insert_with(|| leftovers.add(&log));
                     if left.is_too_much || last_tries == LAST_TRIES {
-                        leftovers.lose(pen.room(), &log);
+                        if log.has_work() {
+                            leftovers.lose(pen.room(), &log);
+                        }
                         let _done = spawn_blocking(move || pen.give_up(&log)).await;
                         return;
                     }
                     last_tries += u32::from(closes);
                 }
+                let again = sleep(rest(tried.elapsed()));
                 tokio::select! {
-                    () = sleep(rest(tried.elapsed())) => {}
+                    () = syncing.go_on(&pen, &log) => {}
+                    () = again => {}
                     () = closing.cancelled(), if !closes => {}
                 }
             }
@@ -232,6 +236,14 @@ impl Syncing {
             }
             None => Some(now + SYNC_AGAIN),
         };
+    }
+
+    /// [Looks](Self::look) whenever there is something to be done, without end.
+    async fn go_on(&mut self, pen: &Arc<Pen>, log: &Arc<Log>) {
+        loop {
+            self.due().await;
+            self.look(pen, log).await;
+        }
     }
 
     /// Forgets it when it is done, and tells when it takes too long.

@@ -247,14 +247,15 @@ impl Library {
     }
 
     fn put_away(&self, found: &Found, why: &str, revived: &mut Revived) {
-        self.shelf.retire(&found.open.path, None);
+        self.shelf.retire_if_it_can(&found.open.path);
         revived.is_put_away(&found.heading.room, why);
     }
 
     /// Brings back a room that has ended.
     ///
     /// # Errors
-    /// When that does not work, in words. It is then still under the recent rooms.
+    /// When that does not work, in words. It is then still under the recent rooms, but for a file in which nothing can be
+    /// read: that is put aside.
     pub(super) async fn reopen(&self, hub: &Arc<Hub>, id: &str) -> Result<String, String> {
         let (library, hub, id) = (self.clone(), Arc::clone(hub), id.to_owned());
         let reopening = spawn_blocking(move || {
@@ -263,9 +264,9 @@ impl Library {
                 .take_back(&id)
                 .map_err(|error| error.to_string())?;
             let mut found = restore(&library.shelf, &path, |_| true).map_err(|error| {
-                // Unless it was put aside it stays where it was.
+                // Unless it was put aside it goes back to where it was.
                 if path.exists() {
-                    library.shelf.retire(&path, None);
+                    library.shelf.put_back(&path);
                 }
                 error.to_string()
             })?;
@@ -278,7 +279,7 @@ impl Library {
                 }
             }
             hub.bring_back(found).map_err(|(why, found)| {
-                library.shelf.retire(&found.open.path, None);
+                library.shelf.put_back(&found.open.path);
                 why
             })?;
             Ok(name)
@@ -342,7 +343,7 @@ mod tests {
     use std::fs::{self, File, OpenOptions};
 
     use super::*;
-    use crate::archive::journal::{JournalWriter, Note, Sender};
+    use crate::archive::journal::{JournalWriter, LAST_START, Note, Sender, scan};
     use crate::protocol::{Frame, Kind, Run, attribute};
     use crate::relay::Limits;
     use crate::relay::guests::Guests;
@@ -436,7 +437,7 @@ mod tests {
         assert_eq!(left, [3, 0], "what waits for a scene has none");
         // Its end is no end for what was put away of it.
         for path in scene.library.shelf.living().unwrap() {
-            scene.library.shelf.retire(&path, None);
+            scene.library.shelf.retire(&path, None).unwrap();
         }
         let all = ["Filling", "Filling", "Part", "Vacant", "Whole"];
         assert_eq!(scene.recent(), all);
@@ -450,7 +451,7 @@ mod tests {
         scene.room("Part", 1, joinable(false), 3);
         scene.room("Filling", 1, filling, 4);
         for path in scene.library.shelf.living().unwrap() {
-            scene.library.shelf.retire(&path, None);
+            scene.library.shelf.retire(&path, None).unwrap();
         }
         for recent in scene.library.shelf.recent() {
             let name = scene.library.reopen(&scene.hub, &recent.id).await.unwrap();
@@ -470,6 +471,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_room_without_numbers_for_what_comes_is_put_aside() {
+        let scene = Scene::new().await;
+        for (name, before) in [("Last", LAST_START), ("Beyond", LAST_START + 1)] {
+            scene.room(name, 1, joinable(true), 1);
+            let path = scene.folder.path().join(format!("rooms/{name}-1.mixdesk"));
+            let bytes = path.metadata().unwrap().len();
+            let salt = scan(File::open(&path).unwrap(), |_| {}, |_| true)
+                .unwrap()
+                .salt;
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            let mut writer = JournalWriter::resume(file, salt, bytes).unwrap();
+            writer.add(Note::Cleared(before)).unwrap();
+            writer.write_out().unwrap();
+        }
+        let revived = scene.revive().await;
+        assert_eq!(revived.rooms, ["Last"]);
+        assert_eq!(revived.lost.len(), 1, "{:?}", revived.lost);
+        let aside = scene.folder.path().join("rooms/damaged/Beyond-1.mixdesk");
+        assert!(aside.exists());
+    }
+
+    #[tokio::test]
     async fn of_two_rooms_of_one_name_the_newest_is_back() {
         let scene = Scene::new().await;
         for (made, commands) in [(9, 1), (11, 3), (10, 2)] {
@@ -486,7 +509,7 @@ mod tests {
         let scene = Scene::new().await;
         scene.room("Old", 1, joinable(true), 1);
         let path = scene.library.shelf.living().unwrap().remove(0);
-        scene.library.shelf.retire(&path, None);
+        scene.library.shelf.retire(&path, None).unwrap();
         let file = scene.folder.path().join("rooms/recent/Old-1.mixdesk");
         let file = OpenOptions::new().append(true).open(file).unwrap();
         let then = SystemTime::now() - Duration::from_secs(90_000);

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::mem;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
@@ -47,6 +47,10 @@ pub(super) struct Pen {
     unsynced: AtomicBool,
     /// The file is new, and its name was not brought to the disk yet.
     unnamed: AtomicBool,
+    /// Held while the file is brought to the disk. Under it no other lock is taken.
+    bringing: Mutex<()>,
+    /// The disk did not take what was written. A system tells that once, to whoever asks first.
+    missed: AtomicBool,
     /// Bytes of commands that were written.
     written: AtomicU64,
 }
@@ -59,6 +63,8 @@ pub(super) struct Open {
     /// Up to where the file was handed to the disk by now, or was there when it was opened.
     synced: u64,
     doubt: Option<Doubt>,
+    /// Its room has ended, and all of it is written: it only has to be put where it is to be.
+    ended: bool,
 }
 
 /// Why a file may not be what the next start is to find.
@@ -77,6 +83,7 @@ impl Open {
             synced: writer.written_bytes(),
             writer,
             doubt: None,
+            ended: false,
         }
     }
 }
@@ -136,6 +143,8 @@ impl Pen {
             tell,
             unsynced: AtomicBool::new(false),
             unnamed: AtomicBool::new(false),
+            bringing: Mutex::default(),
+            missed: AtomicBool::new(false),
             written: AtomicU64::new(0),
         }
     }
@@ -145,7 +154,7 @@ impl Pen {
         let Some(mut open) = self.open.try_lock() else {
             return AtOnce::Busy;
         };
-        if open.as_ref().is_some_and(|open| open.doubt.is_some()) {
+        if (open.as_ref()).is_some_and(|open| open.doubt.is_some() || open.ended) {
             return AtOnce::Slow;
         }
         let Some(work) = log.work() else {
@@ -174,15 +183,22 @@ impl Pen {
         }
         self.settle_doubt(&mut open, log, ended.is_some())
             .map_err(|error| self.fails(log, &error, ended.is_some()))?;
-        let Some(work) = work else {
-            return Ok(Goes::On);
-        };
-        self.write(&mut open, log, &work)?;
-        if work.notes.ended.is_some() && !log.has_work() {
-            self.retire(&mut open, log);
-            return Ok(Goes::NoFurther);
+        if let Some(work) = work {
+            self.write(&mut open, log, &work)?;
+            if let Some(open) = &mut *open {
+                open.ended = work.notes.ended.is_some();
+            }
         }
-        Ok(Goes::On)
+        if log.has_work() || open.as_ref().is_none_or(|open| !open.ended) {
+            return Ok(Goes::On);
+        }
+        self.retire(&mut open, log)
+            .map(|()| Goes::NoFurther)
+            .map_err(|error| {
+                let room = self.room();
+                tracing::warn!(parent: None, room, "the room that ended is not under the recent ones yet: {error}");
+                Unwritten { ended: true }
+            })
     }
 
     /// The room's name.
@@ -190,13 +206,18 @@ impl Pen {
         &self.heading.room
     }
 
-    /// Puts the file of a room that has ended where it is to be, though not all is written. Blocks.
+    /// Puts the file of a room that has ended where it is to be, even if not all is written. Blocks.
     pub(super) fn give_up(&self, log: &Log) {
-        tracing::error!(
-            room = self.heading.room,
-            "what was not written down is lost"
-        );
-        self.retire(&mut self.open.lock(), log);
+        let room = self.room();
+        if log.has_work() {
+            tracing::error!(room, "what was not written down is lost");
+        }
+        if let Err(error) = self.retire(&mut self.open.lock(), log) {
+            tracing::error!(
+                room,
+                "the room comes back with the next start, as if it had not ended: {error}"
+            );
+        }
     }
 
     /// Writes work down, shows it to the members, and sees to it that people hear how it went.
@@ -292,6 +313,7 @@ impl Pen {
             None
         };
         open.doubt = None;
+        self.missed.store(false, Ordering::Release);
         log.is_good(anew);
         self.tell_of_recovery(log);
         Ok(())
@@ -356,21 +378,45 @@ impl Pen {
     }
 
     /// The room has ended.
-    fn retire(&self, open: &mut Option<Open>, log: &Log) {
+    fn retire(&self, open: &mut Option<Open>, log: &Log) -> io::Result<()> {
+        let Some(Open { path, .. }) = open else {
+            return Ok(());
+        };
+        let path = self.shelf.retire(path, self.guest)?;
+        let read = log.file();
         drop(log.let_go_of_file());
-        if let Some(Open {
-            path,
-            writer,
-            synced,
-            ..
-        }) = open.take()
-        {
-            let file = writer.into_file();
-            self.shelf.retire(&path, self.guest);
+        if let Some(ended) = open.take() {
             // Last, as it may take long and the program may be waiting to end.
-            if let Err(error) = self.shelf.disk.sync(&file, synced) {
-                tracing::warn!("a room's file may not be on the disk yet: {error}");
+            if let Err(error) = self.bring_all(ended, &path, read.as_deref()) {
+                let (room, path) = (self.room(), path.display());
+                tracing::error!(parent: None, room, "{path} may not hold what was written: {error}");
             }
+        }
+        Ok(())
+    }
+
+    /// Brings the file of a room that has ended, which is at `path`, to the disk, and writes it anew from what is `read` of
+    /// it where the disk did not take it. Blocks.
+    fn bring_all(&self, ended: Open, path: &Path, read: Option<&ColdFile>) -> io::Result<()> {
+        let (bytes, file) = (ended.writer.written_bytes(), ended.writer.into_file());
+        let brought = {
+            // Who brings it just then may be the one who is told.
+            let _bringing = self.bringing.lock();
+            self.shelf.disk.sync(&file, ended.synced)
+        };
+        let missed = || io::Error::other("the disk did not take it");
+        let brought = match brought {
+            Ok(()) if self.missed.load(Ordering::Acquire) => Err(missed()),
+            brought => brought,
+        };
+        match (brought, read) {
+            (Err(_), Some(read)) if read.is_at(path) => {
+                self.shelf.renew(path, read, bytes)?;
+                let room = self.room();
+                tracing::warn!(parent: None, room, "the file of the room that ended is written anew");
+                Ok(())
+            }
+            (brought, _) => brought,
         }
     }
 }
@@ -413,7 +459,15 @@ impl ToDisk {
             pen,
             log,
         } = self;
-        let (doubt, what) = match pen.shelf.disk.sync(&file, from) {
+        let brought = {
+            let _bringing = pen.bringing.lock();
+            let brought = pen.shelf.disk.sync(&file, from);
+            if brought.is_err() {
+                pen.missed.store(true, Ordering::Release);
+            }
+            brought
+        };
+        let (doubt, what) = match brought {
             Err(error) => (Doubt::NotOnDisk, error.to_string()),
             Ok(()) if log.file().is_some_and(|file| !file.is_at(&path)) => {
                 (Doubt::Gone, "the file is not there any more".to_owned())
@@ -425,7 +479,7 @@ impl ToDisk {
                 return true;
             }
         };
-        // None where the room has ended meanwhile, and its file was put away.
+        // None where the room has ended meanwhile, and its file was put away, by somebody who looks after this then.
         if let Some(open) = &mut *pen.open.lock() {
             let (room, path) = (&pen.heading.room, path.display());
             tracing::error!(room, "{path} does not hold what was written: {what}");
@@ -665,6 +719,53 @@ mod tests {
         to_disk.bring();
         let doubt = pen.open.lock().as_ref().unwrap().doubt;
         assert_eq!(doubt, Some(Doubt::NotOnDisk));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_the_disk_did_not_take_is_written_anew_though_the_room_has_ended() {
+        let scene = Scene::begun();
+        let Scene { log, pen, .. } = &scene;
+        let before = std::fs::read(scene.path()).unwrap();
+        let old = log.file().unwrap();
+        let mut to_disk = pen.to_sync(log).unwrap();
+        to_disk.file = crate::relay::disk::tests::no_file();
+        std::thread::scope(|scope| {
+            let mut open = pen.open.lock();
+            let bringing = scope.spawn(|| to_disk.bring());
+            while !pen.missed.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+            pen.retire(&mut open, log).unwrap();
+            drop(open);
+            assert!(!bringing.join().unwrap());
+        });
+        let recent = pen.shelf.folder().join("recent");
+        let recent: Vec<_> = std::fs::read_dir(recent).unwrap().flatten().collect();
+        let [recent] = &recent[..] else {
+            panic!("{recent:?}")
+        };
+        assert!(!old.is_at(&recent.path()), "it is another file");
+        assert_eq!(std::fs::read(recent.path()).unwrap(), before);
+    }
+
+    // Elsewhere a folder whose files are open keeps its name.
+    #[cfg(unix)]
+    #[test]
+    fn a_room_that_cannot_be_put_to_the_recent_ones_is_tried_again() {
+        let scene = Scene::begun();
+        let Scene { log, pen, .. } = &scene;
+        let recent = pen.shelf.folder().join("recent");
+        std::fs::remove_dir(&recent).unwrap();
+        std::fs::write(&recent, "in the way").unwrap();
+        log.end(Fate::Recent);
+        for _ in 0..2 {
+            assert_eq!(pen.write_on(log), Err(Unwritten { ended: true }));
+            assert_eq!(pen.write_at_once(log), AtOnce::Slow);
+        }
+        std::fs::remove_file(&recent).unwrap();
+        assert_eq!(pen.write_on(log), Ok(Goes::NoFurther));
+        assert_eq!(pen.shelf.recent().len(), 1);
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::archive::{ArchiveError, Heading, unix_millis};
 
 const RECENT: &str = "recent";
 const DAMAGED: &str = "damaged";
-/// A file that is written anew, all of it as soon as there is no other in its place.
+/// A file that is written anew, all of it, on its way to the place of the other one.
 const REPAIRING: &str = "repairing";
 /// A file that is being written anew, perhaps only a part of it.
 const RENEWING: &str = "renewing";
@@ -140,6 +140,7 @@ impl Shelf {
             let Some(lock) = lock(&folder)? else {
                 continue;
             };
+            sync_names(&folder);
             let held = Held {
                 folder,
                 lock: Mutex::new(lock),
@@ -156,8 +157,11 @@ impl Shelf {
                 // Nobody brings them back any more: people work already.
                 for path in rooms(&held.folder)? {
                     tracing::warn!(file = %path.display(), "a room of the last time is under the recent ones");
-                    self.retire(&path, None);
+                    self.retire_if_it_can(&path);
                 }
+            }
+            if let Err(error) = finish_renewals(&held.folder.join(RECENT)) {
+                tracing::warn!("what was being written anew stays as it is: {error}");
             }
             self.expire(SystemTime::now());
             self.changed.send_replace(());
@@ -239,24 +243,42 @@ impl Shelf {
         rooms(folder)
     }
 
-    /// Puts a room that has ended to the recent ones, and makes place. `maker`: the guest who made it, if
-    /// one did. Blocks.
-    pub(super) fn retire(&self, path: &Path, maker: Option<Origin>) {
-        let Some(name) = path.file_name() else { return };
+    /// Puts a room that has ended to the recent ones, and makes place; gives where its file is then. `maker`: the guest
+    /// who made it, if one did. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be moved. It may be tried again.
+    pub(super) fn retire(&self, path: &Path, maker: Option<Origin>) -> io::Result<PathBuf> {
         if let Err(error) = self.mend() {
             tracing::warn!("the folder of the rooms is gone: {error}");
         }
-        let to = self.folder().join(RECENT).join(name);
         // What it was last written is when it ended. Before others see it there: it may be an old file.
         if let Ok(file) = OpenOptions::new().append(true).open(path)
             && let Err(error) = file.set_modified(SystemTime::now())
         {
             tracing::debug!("the time of a room's end was not kept: {error}");
         }
-        if let Err(error) = fs::rename(path, &to) {
-            tracing::warn!("a room that ended could not be put aside: {error}");
-            return;
+        self.put_to_recent(path, maker)
+    }
+
+    /// The same, and the log hears of it where that cannot be.
+    pub(super) fn retire_if_it_can(&self, path: &Path) {
+        if let Err(error) = self.retire(path, None) {
+            stays(path, &error);
         }
+    }
+
+    /// Puts a room back to the recent ones, as it was.
+    pub(super) fn put_back(&self, path: &Path) {
+        if let Err(error) = self.put_to_recent(path, None) {
+            stays(path, &error);
+        }
+    }
+
+    fn put_to_recent(&self, path: &Path, maker: Option<Origin>) -> io::Result<PathBuf> {
+        let name = path.file_name().unwrap_or_default();
+        let to = self.folder().join(RECENT).join(name);
+        fs::rename(path, &to)?;
         if let Some(maker) = maker {
             let id = name.to_string_lossy().into_owned();
             self.makers.lock().insert(id, maker);
@@ -266,6 +288,7 @@ impl Shelf {
         // Last, as it may take long.
         sync_names(path);
         sync_names(&to);
+        Ok(to)
     }
 
     /// Looks after the recent rooms, which get older. What the clock says now is believed from then on. Blocks.
@@ -307,6 +330,8 @@ impl Shelf {
         copied.inspect_err(|_error| {
             let _removed = fs::remove_file(&to);
         })?;
+        // The room itself may be emptied next.
+        sync_names(&to);
         self.changed.send_replace(());
         Ok(())
     }
@@ -327,9 +352,11 @@ impl Shelf {
         if to.exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        fs::rename(from, &to)?;
+        fs::rename(&from, &to)?;
         self.makers.lock().remove(id);
         self.changed.send_replace(());
+        sync_names(&to);
+        sync_names(&from);
         Ok(to)
     }
 
@@ -381,11 +408,7 @@ impl Shelf {
 
     /// Puts a file aside that cannot be used, as it is.
     pub(super) fn set_aside(&self, path: &Path) -> io::Result<PathBuf> {
-        let folder = self.folder().join(DAMAGED);
-        fs::create_dir_all(&folder)?;
-        let to = vacant_place(&folder, path);
-        fs::rename(path, &to)?;
-        Ok(to)
+        set_aside(self.folder(), path)
     }
 
     /// Writes the first `bytes` of a room's file anew and puts that to `path`: the file itself is not there
@@ -404,9 +427,11 @@ impl Shelf {
             if path.exists() && !from.is_at(path) {
                 self.replace(&renewing, path)?;
             } else {
-                fs::rename(&renewing, path)?;
+                // Where one is left of a time when that did not work, this takes its place.
+                fs::rename(&renewing, repairing(path))?;
+                fs::rename(repairing(path), path)?;
+                sync_names(path);
             }
-            sync_names(path);
             Ok(to)
         });
         renewed.inspect_err(|_error| {
@@ -418,7 +443,7 @@ impl Shelf {
     /// Puts a whole file in the place of another one, which is put aside; gives where that is then. What is cut
     /// short in between the next start finishes.
     pub(super) fn replace(&self, whole: &Path, path: &Path) -> io::Result<PathBuf> {
-        let repairing = path.with_extension(REPAIRING);
+        let repairing = repairing(path);
         fs::rename(whole, &repairing)?;
         let aside = self.set_aside(path)?;
         fs::rename(&repairing, path)?;
@@ -431,6 +456,28 @@ impl Shelf {
     pub(super) fn renewing(path: &Path) -> PathBuf {
         path.with_extension(RENEWING)
     }
+}
+
+/// Where a file that is whole waits for the place of another one.
+fn repairing(path: &Path) -> PathBuf {
+    path.with_extension(REPAIRING)
+}
+
+/// The next start takes it for a room that lives.
+fn stays(path: &Path, error: &io::Error) {
+    let file = path.display();
+    tracing::warn!(
+        "{file} is not under the recent rooms, and comes back with the next start: {error}"
+    );
+}
+
+/// Puts a file aside that cannot be used, as it is: within the `rooms` that it is of.
+fn set_aside(rooms: &Path, path: &Path) -> io::Result<PathBuf> {
+    let folder = rooms.join(DAMAGED);
+    fs::create_dir_all(&folder)?;
+    let to = vacant_place(&folder, path);
+    fs::rename(path, &to)?;
+    Ok(to)
 }
 
 /// A name in a folder that nothing there has: that of `path`, or one like it.
@@ -506,6 +553,7 @@ fn take_over(left: &Path, to: &Path) -> io::Result<()> {
             fs::rename(&path, &target)?;
             tracing::info!(file = %target.display(), "taken over from a program that is gone");
         }
+        sync_names(&to.join(part).join(LOCK));
     }
     for path in with_extension(left, RENEWING)? {
         let target = to.join(path.file_name().unwrap_or_default());
@@ -527,16 +575,26 @@ fn with_extension(folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// A repair writes the good parts anew, sets the old file aside, and renames the new one. Ended in
-/// between, that is finished; ended before, it is done again.
+/// A recent room that was being written anew when the last program ended: what is whole of that takes its place.
+fn finish_renewals(recent: &Path) -> io::Result<()> {
+    for path in with_extension(recent, REPAIRING)? {
+        fs::rename(&path, path.with_extension(EXTENSION))?;
+    }
+    for path in with_extension(recent, RENEWING)? {
+        fs::remove_file(&path)?;
+    }
+    Ok(())
+}
+
+/// A file that was written anew, and is whole, takes the place of the old one, which is set aside. What was cut short of
+/// that is done.
 fn finish_repairs(folder: &Path) -> io::Result<()> {
     for path in with_extension(folder, REPAIRING)? {
         let target = path.with_extension(EXTENSION);
         if target.exists() {
-            fs::remove_file(&path)?;
-        } else {
-            fs::rename(&path, &target)?;
+            set_aside(folder, &target)?;
         }
+        fs::rename(&path, &target)?;
     }
     Ok(())
 }
@@ -610,7 +668,7 @@ pub(super) mod tests {
 
     fn ended(shelf: &Shelf, room: &str, seconds_ago: u64) {
         let Open { path, .. } = shelf.create(&heading(room)).unwrap();
-        shelf.retire(&path, None);
+        shelf.retire(&path, None).unwrap();
         let recent = shelf.recent();
         let id = &recent.iter().find(|recent| recent.room == room).unwrap().id;
         let file = OpenOptions::new()
@@ -632,7 +690,7 @@ pub(super) mod tests {
             let bell = shelf.bell();
             let open = shelf.create(&heading(room)).unwrap();
             assert!(!bell.has_changed().unwrap());
-            shelf.retire(&open.path, None);
+            shelf.retire(&open.path, None).unwrap();
             assert!(bell.has_changed().unwrap());
         }
         let all = recent_rooms(&folder.path().join("rooms"));
@@ -650,7 +708,7 @@ pub(super) mod tests {
         for (number, shelf) in programs.iter().enumerate() {
             let [ended, _living] = ["ended", "living"]
                 .map(|what| shelf.create(&heading(&format!("{what} {number}"))).unwrap());
-            shelf.retire(&ended.path, None);
+            shelf.retire(&ended.path, None).unwrap();
         }
         let [first, second, third] = programs;
         drop((first, second));
@@ -696,7 +754,7 @@ pub(super) mod tests {
         let living = shelf.living().unwrap();
         assert_eq!(living.len(), names_of_files.len());
         for path in &living {
-            shelf.retire(path, None);
+            shelf.retire(path, None).unwrap();
         }
         assert!(shelf.living().unwrap().is_empty());
         let recent = shelf.recent();
@@ -728,7 +786,7 @@ pub(super) mod tests {
                 fs::copy(&path, Shelf::renewing(&path)).unwrap();
                 shelf.replace(&Shelf::renewing(&path), &path).unwrap();
                 shelf.keep_copy(&path).unwrap();
-                shelf.retire(&path, None);
+                shelf.retire(&path, None).unwrap();
             }
         }
     }
@@ -773,21 +831,20 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_repair_that_was_cut_short_is_finished_or_done_again() {
+    fn a_repair_that_was_cut_short_is_finished() {
         let folder = tempfile::tempdir().unwrap();
         let shelf = shelf(folder.path());
         let file = |name: &str| shelf.folder().join(name);
         fs::write(file("a.repairing"), "anew").unwrap();
-        fs::write(file("b.repairing"), "half").unwrap();
+        fs::write(file("b.repairing"), "anew").unwrap();
         fs::write(file("b.mixdesk"), "old").unwrap();
         assert_eq!(
             shelf.living().unwrap(),
             [file("a.mixdesk"), file("b.mixdesk")]
         );
-        assert_eq!(fs::read(file("b.mixdesk")).unwrap(), b"old");
+        assert_eq!(fs::read(file("b.mixdesk")).unwrap(), b"anew");
         assert!(!file("b.repairing").exists());
-        let aside = shelf.set_aside(&file("b.mixdesk")).unwrap();
-        assert_eq!(fs::read(aside).unwrap(), b"old");
+        assert_eq!(fs::read(file("damaged/b.mixdesk")).unwrap(), b"old");
     }
 
     #[test]
