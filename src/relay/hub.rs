@@ -25,7 +25,7 @@ use super::library::Library;
 use super::limits::{ERROR_TEXT_BYTES, LOG_LINES, Limits, ROOM_NAME_BYTES, SWEEP_EVERY};
 use super::log::Log;
 use super::outbox::{Member, Outbox, Reply};
-use super::pace::{Crowd, Lines, MessagePace, Pace, SharedPace};
+use super::pace::{Crowd, Lines, MessagePace, NewsPace, Pace, SharedPace};
 use super::pending::Pending;
 use super::restore::Found;
 use super::room::{Refusal, Room, awaits_scene, changes, made_with, shown};
@@ -138,7 +138,7 @@ impl Hub {
         let now = Instant::now();
         let share = state.share(origin, now);
         share.peers += 1;
-        let mut crowds = vec![(Crowd::All, self.messages.clone())];
+        let mut crowds = Vec::new();
         if !self.limits.spares(origin) {
             let a_second = self.limits.control_messages_a_second_per_address;
             let of_address = share
@@ -147,6 +147,7 @@ impl Hub {
             crowds.push((Crowd::Address, of_address.clone()));
             share.lines.get_or_insert_with(|| Lines::of_address(now));
         }
+        crowds.push((Crowd::All, self.messages.clone()));
         let pace = MessagePace::new(self.limits.control_messages_a_second, crowds, now);
         let [pending, taking] = [
             (&share.pending, &self.pending),
@@ -171,6 +172,8 @@ impl Hub {
             told: false,
             listed: false,
             errors: (0, 0),
+            news: NewsPace::default(),
+            news_late: false,
             log_lines: if quiet { LOG_LINES } else { 0 },
             end: Some(end),
         };
@@ -472,6 +475,9 @@ impl Hub {
             keep_open: false,
             filler: None,
             told: false,
+            set_by: None,
+            news: NewsPace::default(),
+            news_late: false,
         })
     }
 
@@ -551,7 +557,8 @@ impl Hub {
         let mut state = self.state.lock();
         state.tellings += 1;
         let errors = std::mem::take(&mut state.errors);
-        let (gone, changes) = (state.take_gone(), state.take_changes());
+        let gone = state.take_gone();
+        let (changes, later) = state.take_changes(&self.limits, now);
         state.tell_of_journals();
         let last = state.swept_at;
         let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= SWEEP_EVERY);
@@ -577,6 +584,9 @@ impl Hub {
         };
         self.bulletin.post([said, changed]);
         drop(telling);
+        if later {
+            self.changed.notify_one();
+        }
         if is_due {
             logs.iter().for_each(|log| log.sweep(now));
         }

@@ -61,6 +61,11 @@ pub struct Limits {
     pub attributes_bytes: usize,
     /// Bytes of memory that the attributes of all clients of one address may take, about.
     pub attributes_bytes_per_address: usize,
+    /// Bytes a second of changed attributes that others are told of one client, after a second's worth at once, and an
+    /// eighth of it of one room. What changes faster they are told less often, as it is then.
+    pub news_bytes_a_second: usize,
+    /// The same of all clients of one address.
+    pub news_bytes_a_second_per_address: usize,
     /// Seconds from connecting to the first whole message.
     pub handshake_seconds: u64,
     /// Seconds that a peer may stop in the middle of a message.
@@ -124,6 +129,9 @@ impl Default for Limits {
             arriving_bytes_of_all: 4 << 30,
             attributes_bytes: 512 << 10,
             attributes_bytes_per_address: 1 << 20,
+            // An artist with some hundred objects selected, who moves the view, changes 300 kB.
+            news_bytes_a_second: 512 << 10,
+            news_bytes_a_second_per_address: 2 << 20,
             handshake_seconds: 20,
             stall_seconds: 60,
             write_seconds: 30 * 60,
@@ -249,6 +257,20 @@ impl Limits {
         }
         let left = self.attributes_bytes_per_address.saturating_sub(from_there);
         allowed.min(left.max(FAIR_SHARE_BYTES))
+    }
+
+    /// What is told a second of the attributes of one room.
+    pub(super) fn news_bytes_a_second_of_room(&self) -> usize {
+        self.news_bytes_a_second / 8
+    }
+
+    /// What is told a second of the attributes of all clients from there.
+    pub(super) fn news_bytes_a_second_of(&self, origin: Origin) -> usize {
+        if self.spares(origin) {
+            usize::MAX
+        } else {
+            self.news_bytes_a_second_per_address
+        }
     }
 
     /// What may wait for a peer, and for all others with it.

@@ -71,9 +71,45 @@ impl Pace {
         self.debt.saturating_sub(self.reserve)
     }
 
+    /// Whether no more is owed than the reserve.
+    fn is_in_time(&mut self, now: Instant) -> bool {
+        self.pay(now);
+        self.debt <= self.reserve
+    }
+
     /// Whether nothing is owed: it might as well be new.
     pub(super) fn is_rested(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.at) >= self.debt
+    }
+}
+
+/// How fast something is told to everybody that is only of interest as it is last: what changes faster is told less often.
+#[derive(Debug, Default)]
+pub(super) struct NewsPace(Option<Pace>);
+
+impl NewsPace {
+    const UNIT_BYTES: usize = 1 << 10;
+
+    fn pace(&mut self, bytes_a_second: usize, now: Instant) -> &mut Pace {
+        let a_second = u32::try_from(bytes_a_second / Self::UNIT_BYTES).unwrap_or(u32::MAX);
+        self.0
+            .get_or_insert_with(|| Pace::new(a_second, a_second, now))
+    }
+
+    /// Whether something may be told now, however much it is.
+    pub(super) fn is_in_time(&mut self, bytes_a_second: usize, now: Instant) -> bool {
+        self.pace(bytes_a_second, now).is_in_time(now)
+    }
+
+    /// So many bytes are told.
+    pub(super) fn count(&mut self, bytes: usize, bytes_a_second: usize, now: Instant) {
+        let units = u32::try_from(bytes.div_ceil(Self::UNIT_BYTES)).unwrap_or(u32::MAX);
+        self.pace(bytes_a_second, now).borrow(units, now);
+    }
+
+    /// Whether nothing is owed: it might as well be new.
+    pub(super) fn is_rested(&self, now: Instant) -> bool {
+        self.0.is_none_or(|pace| pace.is_rested(now))
     }
 }
 
@@ -179,7 +215,7 @@ impl SharedPace {
 pub(super) struct MessagePace {
     own: Measured,
     modest: Measured,
-    /// Of its address and of all.
+    /// Of its address first, if that is bounded, and of all.
     shared: Vec<(Crowd, SharedPace)>,
     /// It has been told that it is too fast, and has not rested since.
     told: bool,
@@ -218,29 +254,60 @@ impl MessagePace {
         }
     }
 
-    /// Counts a message. What it gives is to be waited for before the message is dealt with.
-    pub(super) fn count(&mut self, kind: Kind, payload_bytes: usize, now: Instant) -> Option<Late> {
+    /// Counts a message. What this gives is to be waited for, one after the other, before the message is dealt with.
+    pub(super) fn waits(&mut self, kind: Kind, payload_bytes: usize, now: Instant) -> Waits<'_> {
         if self.told && self.own.pace.is_rested(now) && self.modest.pace.is_rested(now) {
             self.told = false;
         }
         let weight = weight(kind, payload_bytes);
-        let own = &mut self.own;
-        let mut late = (own.pace.borrow(weight, now), Crowd::Peer, own.a_second);
         let is_modest = self.modest.pace.take_some(weight, now).is_ok();
-        for (crowd, pace) in self.shared.iter().filter(|_| !is_modest) {
-            let mut shared = pace.0.lock();
-            let wait = shared.pace.borrow(weight, now);
-            if wait > late.0 {
-                late = (wait, *crowd, shared.a_second);
+        Waits {
+            paces: if is_modest { 1 } else { 1 + self.shared.len() },
+            next: 0,
+            weight,
+            pace: self,
+        }
+    }
+}
+
+/// What a message has to wait for. Of those who share a pace it takes something only once it had to wait for nothing else
+/// any more: else who is far too fast alone would have all wait for it.
+#[derive(Debug)]
+pub(super) struct Waits<'a> {
+    pace: &'a mut MessagePace,
+    weight: u32,
+    /// How many paces there are, its own first, …
+    paces: usize,
+    /// … and how many of them have counted it.
+    next: usize,
+}
+
+impl Waits<'_> {
+    /// The next one; `None` when the message can be dealt with.
+    pub(super) fn next(&mut self, now: Instant) -> Option<Late> {
+        while self.next < self.paces {
+            let count = |measured: &mut Measured| {
+                let wait = measured.pace.borrow(self.weight, now);
+                (wait, measured.a_second)
+            };
+            let ((wait, a_second), crowd) = match self.next.checked_sub(1) {
+                None => (count(&mut self.pace.own), Crowd::Peer),
+                Some(shared) => match self.pace.shared.get(shared) {
+                    Some((crowd, shared)) => (count(&mut shared.0.lock()), *crowd),
+                    None => return None,
+                },
+            };
+            self.next += 1;
+            if !wait.is_zero() {
+                return Some(Late {
+                    wait,
+                    crowd,
+                    a_second,
+                    first: !std::mem::replace(&mut self.pace.told, true),
+                });
             }
         }
-        let (wait, crowd, a_second) = late;
-        (!wait.is_zero()).then(|| Late {
-            wait,
-            crowd,
-            a_second,
-            first: !std::mem::replace(&mut self.told, true),
-        })
+        None
     }
 }
 
@@ -250,6 +317,70 @@ mod tests {
     use proptest::prelude::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    impl MessagePace {
+        /// The first that a message has to wait for.
+        pub(in crate::relay) fn count(
+            &mut self,
+            kind: Kind,
+            payload_bytes: usize,
+            now: Instant,
+        ) -> Option<Late> {
+            self.waits(kind, payload_bytes, now).next(now)
+        }
+    }
+
+    #[test]
+    fn who_is_far_too_fast_has_only_those_of_its_address_wait() {
+        let start = Instant::now();
+        let [address, other] = [(); 2].map(|()| SharedPace::new(8000, start));
+        let all = SharedPace::new(20_000, start);
+        let peer = |address: &SharedPace| {
+            let shared = vec![(Crowd::Address, address.clone()), (Crowd::All, all.clone())];
+            MessagePace::new(2000, shared, start)
+        };
+        for _ in 0..256 {
+            let _late = peer(&address).count(Kind::SEND_ERROR, 16 << 20, start);
+        }
+        // Not modest.
+        let late = peer(&other).count(Kind::SEND_ERROR, 1 << 20, start);
+        assert_eq!(late, None);
+    }
+
+    #[test]
+    fn who_is_too_fast_in_every_way_waits_for_one_after_the_other() {
+        let start = Instant::now();
+        let shared = [(Crowd::Address, 80), (Crowd::All, 90)];
+        let shared = shared.map(|(crowd, a_second)| (crowd, SharedPace::new(a_second, start)));
+        let mut pace = MessagePace::new(70, shared.to_vec(), start);
+        let mut waits = pace.waits(Kind::SEND_ERROR, 4 << 20, start);
+        let mut crowds = Vec::new();
+        let mut now = start;
+        while let Some(late) = waits.next(now) {
+            assert_eq!(late.first, crowds.is_empty());
+            crowds.push(late.crowd);
+            now += late.wait;
+        }
+        assert_eq!(crowds, [Crowd::Peer, Crowd::Address, Crowd::All]);
+    }
+
+    #[test]
+    fn what_changes_fast_is_told_less_often() {
+        const A_SECOND: usize = 64 << 10;
+        let start = Instant::now();
+        let mut pace = NewsPace::default();
+        let mut told = 0;
+        for tenth in 0..600 {
+            let now = start + tenth * SECOND / 10;
+            if pace.is_in_time(A_SECOND, now) {
+                pace.count(100_000, A_SECOND, now);
+                told += 100_000;
+            }
+        }
+        let most = 61 * A_SECOND + 2 * 100_000;
+        assert!((55 * A_SECOND..most).contains(&told), "{told}");
+        assert!(!pace.is_rested(start + 60 * SECOND) && pace.is_rested(start + 70 * SECOND));
+    }
 
     #[test]
     fn some_at_once_and_then_at_the_pace() {
@@ -365,7 +496,7 @@ mod tests {
     fn artists_with_much_selected_do_not_wait() {
         let start = Instant::now();
         let (address, all) = (SharedPace::new(8000, start), SharedPace::new(20_000, start));
-        let crowds = || vec![(Crowd::All, all.clone()), (Crowd::Address, address.clone())];
+        let crowds = || vec![(Crowd::Address, address.clone()), (Crowd::All, all.clone())];
         let count = |pace: &mut MessagePace, bytes, now| {
             pace.count(Kind::SET_CLIENT_CUSTOM_ATTRIBUTES, bytes, now)
         };

@@ -34,7 +34,7 @@ use crate::protocol::{ClientMessage, Frame, FrameError, Kind, MOST_TOGETHER, Rel
 /// Of a [turn](TURN_BYTES) each read, and each control message, counts as so many bytes at least. With fewer pieces than tokio
 /// lets a task take in one go, what else the peer's task has to do is never left out.
 const PIECE_BYTES: usize = TURN_BYTES / 64;
-/// Each command counts as so many at least: as many as are given out together are a turn.
+/// Each command counts as so many at least: about as many as are given out together are a turn.
 const COMMAND_BYTES: usize = TURN_BYTES / MOST_TOGETHER;
 
 /// How long a peer may take nothing that leaves more in memory than it may, …
@@ -396,7 +396,8 @@ async fn read_loop<R: AsyncRead + Unpin>(
                 count_in(card, frame.wire_len(), quiet);
                 taken += PIECE_BYTES;
                 let payload_bytes = frame.payload().len();
-                if let Some(late) = pace.count(frame.kind(), payload_bytes, Instant::now()) {
+                let mut waits = pace.waits(frame.kind(), payload_bytes, Instant::now());
+                while let Some(late) = waits.next(Instant::now()) {
                     if late.first {
                         let words = too_fast(&late);
                         card.span.in_scope(|| hub.refuse(card.id, words));

@@ -7,6 +7,7 @@ use super::PeerId;
 use super::guests::Origin;
 use super::limits::ROOM_NAME_BYTES;
 use super::log::{Fate, Figures, Log};
+use super::pace::NewsPace;
 use crate::protocol::{ANY_VERSION, Attributes, EMPTY_COMMANDS, JoinRequest, attribute};
 
 /// Something that was not done, as a sentence for the person who asked.
@@ -27,6 +28,12 @@ pub(super) struct Room {
     /// Who is bringing a scene into a room that was made without one.
     pub(super) filler: Option<PeerId>,
     pub(super) told: bool,
+    /// Who set its attributes last.
+    pub(super) set_by: Option<PeerId>,
+    /// How fast others are told of its attributes, …
+    pub(super) news: NewsPace,
+    /// … and whether whoever set them was told that they change faster.
+    pub(super) news_late: bool,
 }
 
 impl Room {
@@ -50,6 +57,9 @@ impl Room {
             keep_open: true,
             filler: None,
             told: false,
+            set_by: None,
+            news: NewsPace::default(),
+            news_late: false,
         }
     }
 

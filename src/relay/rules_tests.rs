@@ -1,5 +1,7 @@
 //! Each rule of the hub, seen by the clients it concerns.
 
+mod news;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -92,7 +94,11 @@ impl Client {
 
     /// All it has got since the last time, after a telling.
     fn got(&mut self) -> Vec<Frame> {
-        self.hub.tell(Instant::now());
+        self.got_at(Instant::now())
+    }
+
+    fn got_at(&mut self, now: Instant) -> Vec<Frame> {
+        self.hub.tell(now);
         let mut out = VecDeque::new();
         while at_once(self.delivery.gather(&mut out)).unwrap() == Gathered::Some {}
         let mut frames = Vec::new();
@@ -555,6 +561,7 @@ fn room_attributes_are_told_and_the_relays_own_win() {
 fn one_who_missed_too_much_gets_the_lists_instead() {
     let hub = hub_with(Limits {
         attributes_bytes: 4 << 20,
+        news_bytes_a_second: 1 << 30,
         ..Limits::default()
     });
     let (mut a, b) = (Client::new(&hub, 1), Client::new(&hub, 2));

@@ -16,11 +16,11 @@ use super::ending::Ending;
 use super::guests::Origin;
 use super::limits::{
     ERRORS_A_TELLING, ERRORS_A_TELLING_OF_ALL, ERRORS_A_TELLING_PER_ADDRESS, IDLE_SHARES,
-    LOG_LINES, REASON_CHARS,
+    LOG_LINES, Limits, REASON_CHARS,
 };
 use super::log::{JournalNews, Log};
 use super::outbox::{Member, Outbox, Reply};
-use super::pace::{Lines, Pace, SharedPace};
+use super::pace::{Lines, NewsPace, Pace, SharedPace};
 use super::room::{Refusal, Room, changes, shown, vacant, with_figures};
 use crate::protocol::{Attributes, NamedAttributes, RelayMessage, attribute};
 
@@ -73,6 +73,8 @@ pub(super) struct Share {
     pub(super) messages: Option<SharedPace>,
     /// How many lines the log takes about them, if that is bounded.
     pub(super) lines: Option<Lines>,
+    /// How fast others are told of their attributes.
+    news: NewsPace,
     /// Errors they have sent to everybody since the telling of that number.
     errors: (u64, u32),
 }
@@ -88,7 +90,7 @@ impl Share {
             .lines
             .as_ref()
             .is_some_and(|lines| !lines.is_rested(now));
-        self.peers == 0 && !owes_messages && !owes_lines
+        self.peers == 0 && !owes_messages && !owes_lines && self.news.is_rested(now)
     }
 }
 
@@ -109,6 +111,10 @@ pub(super) struct Peer {
     pub(super) listed: bool,
     /// Errors it has sent to everybody since the telling of that number.
     pub(super) errors: (u64, u32),
+    /// How fast others are told of its attributes, …
+    pub(super) news: NewsPace,
+    /// … and whether it was told that they change faster.
+    pub(super) news_late: bool,
     /// Lines that the log has taken about it.
     pub(super) log_lines: u32,
     /// Ends the connection; taken when that was done.
@@ -359,6 +365,7 @@ impl State {
         }
         room.attributes.update(changed.clone());
         room.bytes = bytes;
+        room.set_by = by;
         self.rooms_bytes = others + room.bytes;
         room.log.note_attributes(&changed);
         let names = changed.iter().map(|(name, _)| name.to_owned());
@@ -396,40 +403,16 @@ impl State {
         clients.chain(rooms).collect()
     }
 
-    /// What has changed since the last time.
-    pub(super) fn take_changes(&mut self) -> Vec<RelayMessage> {
-        let mut changed_rooms = std::mem::take(&mut self.changed_rooms);
-        let mut rooms = NamedAttributes::new();
-        for (name, room) in &mut self.rooms {
-            let figures = room.log.take_changed_figures();
-            let names = changed_rooms.remove(name);
-            let told = std::mem::replace(&mut room.told, true);
-            let changed = match (told, figures) {
-                (false, _) => room.whole(),
-                (true, Some(figures)) => {
-                    with_figures(room.attributes.only(names.iter().flatten()), figures)
-                }
-                (true, None) => room.attributes.only(names.iter().flatten()),
-            };
-            if !changed.is_empty() {
-                rooms.insert(name.clone(), changed);
-            }
-        }
-        let mut clients = NamedAttributes::new();
-        for (id, names) in self.changed_clients.drain() {
-            let Some(peer) = self.peers.get_mut(&id) else {
-                continue;
-            };
-            let told = std::mem::replace(&mut peer.told, true);
-            let changed = if told {
-                peer.attributes.only(&names)
-            } else {
-                peer.attributes.clone()
-            };
-            if !changed.is_empty() {
-                clients.insert(peer.client_id.clone(), changed);
-            }
-        }
+    /// What has changed since the last time, and whether there is more, for another time: what changes fast is told less
+    /// often, as it is then.
+    pub(super) fn take_changes(
+        &mut self,
+        limits: &Limits,
+        now: Instant,
+    ) -> (Vec<RelayMessage>, bool) {
+        let rooms = self.take_changed_rooms(limits, now);
+        let clients = self.take_changed_clients(limits, now);
+        let later = !self.changed_clients.is_empty() || !self.changed_rooms.is_empty();
         let mut news = Vec::new();
         if !rooms.is_empty() {
             news.push(RelayMessage::RoomUpdate(rooms));
@@ -437,15 +420,112 @@ impl State {
         if !clients.is_empty() {
             news.push(RelayMessage::ClientUpdate(clients));
         }
-        news
+        (news, later)
     }
+
+    fn take_changed_rooms(&mut self, limits: &Limits, now: Instant) -> NamedAttributes {
+        let mut changed_rooms = std::mem::take(&mut self.changed_rooms);
+        let (mut rooms, mut late) = (NamedAttributes::new(), Vec::new());
+        let a_second = limits.news_bytes_a_second_of_room();
+        for (name, room) in &mut self.rooms {
+            let figures = room.log.take_changed_figures();
+            let names = changed_rooms.remove(name).unwrap_or_default();
+            if !std::mem::replace(&mut room.told, true) {
+                let whole = room.whole();
+                room.news.count(whole.size_bytes(), a_second, now);
+                rooms.insert(name.clone(), whole);
+                continue;
+            }
+            let (now_told, later) = if room.news.is_in_time(a_second, now) {
+                (names, BTreeSet::new())
+            } else {
+                parted(names, &attribute::OF_ROOMS)
+            };
+            let mut changed = room.attributes.only(&now_told);
+            room.news.count(changed.size_bytes(), a_second, now);
+            if let Some(figures) = figures {
+                changed = with_figures(changed, figures);
+            }
+            if !changed.is_empty() {
+                rooms.insert(name.clone(), changed);
+            }
+            if !later.is_empty() {
+                if !std::mem::replace(&mut room.news_late, true) {
+                    late.extend(room.set_by);
+                }
+                self.changed_rooms.insert(name.clone(), later);
+            }
+        }
+        for id in late {
+            self.refuse(
+                id,
+                format!(
+                    "The attributes of a room change by more than {a_second} bytes a second: others see them less often."
+                ),
+            );
+        }
+        rooms
+    }
+
+    fn take_changed_clients(&mut self, limits: &Limits, now: Instant) -> NamedAttributes {
+        let changed_clients = std::mem::take(&mut self.changed_clients);
+        let (mut clients, mut late) = (NamedAttributes::new(), Vec::new());
+        let a_second = limits.news_bytes_a_second;
+        for (id, names) in changed_clients {
+            let Some(peer) = self.peers.get_mut(&id) else {
+                continue;
+            };
+            let origin = Origin::from(peer.ip);
+            let of_address = limits.news_bytes_a_second_of(origin);
+            let mut share = self.shares.get_mut(&origin);
+            let (told, later) = if !std::mem::replace(&mut peer.told, true) {
+                (peer.attributes.clone(), BTreeSet::new())
+            } else if peer.news.is_in_time(a_second, now)
+                && (share.as_mut()).is_none_or(|share| share.news.is_in_time(of_address, now))
+            {
+                (peer.attributes.only(&names), BTreeSet::new())
+            } else {
+                let (now_told, later) = parted(names, &attribute::OF_CLIENTS);
+                (peer.attributes.only(&now_told), later)
+            };
+            let bytes = told.size_bytes();
+            peer.news.count(bytes, a_second, now);
+            if let Some(share) = share {
+                share.news.count(bytes, of_address, now);
+            }
+            if !told.is_empty() {
+                clients.insert(peer.client_id.clone(), told);
+            }
+            if !later.is_empty() {
+                if !std::mem::replace(&mut peer.news_late, true) {
+                    late.push(id);
+                }
+                self.changed_clients.insert(id, later);
+            }
+        }
+        for id in late {
+            self.refuse(
+                id,
+                format!(
+                    "What you, or all from your address, tell of yourselves changes by more than {a_second} bytes a \
+                     second: others see it less often. Nothing else waits."
+                ),
+            );
+        }
+        clients
+    }
+}
+
+/// Parts names in those that are told at once, as the relay itself sets them, and others.
+fn parted(names: BTreeSet<String>, at_once: &[&str]) -> (BTreeSet<String>, BTreeSet<String>) {
+    (names.into_iter()).partition(|name| at_once.contains(&name.as_str()))
 }
 
 /// What members are told of a room whose journal cannot be written.
 pub(super) fn not_written_down(name: &str, why: &str) -> String {
     format!(
-        "The server cannot write the room “{name}” to its disk ({why}). It goes on in the server's memory, and is \
-         lost if the server ends before its disk has space again."
+        "The server cannot write the room “{name}” to its disk ({why}). It goes on in the server's memory. What is not \
+         written before the server ends is lost."
     )
 }
 
