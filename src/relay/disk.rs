@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,8 @@ pub(super) struct Disk {
     slow: Mutex<Slow>,
     /// Files that are being brought to the disk.
     syncs: AtomicUsize,
+    /// Those of them that take long.
+    late: Arc<AtomicUsize>,
 }
 
 /// Until when the disk counts as slow.
@@ -53,6 +56,23 @@ pub(super) struct Writing<'a> {
     disk: &'a Disk,
     began: Instant,
     patience: Duration,
+}
+
+/// A file takes long to come to the disk, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Late(Arc<AtomicUsize>);
+
+impl Late {
+    /// Whether it is the only one: of what is so of the disk people need to hear once.
+    pub(super) fn is_only_one(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 1
+    }
+}
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A file is being brought to the disk until this is dropped.
@@ -115,6 +135,12 @@ impl Disk {
         let _syncing = self.syncing();
         begin_to_write(file, from);
         file.sync_data()
+    }
+
+    /// Bringing a file to it takes long.
+    pub(super) fn late(&self) -> Late {
+        self.late.fetch_add(1, Ordering::Relaxed);
+        Late(Arc::clone(&self.late))
     }
 
     fn syncing(&self) -> Syncing<'_> {

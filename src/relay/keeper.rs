@@ -11,6 +11,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::disk::{Disk, Late};
 use super::log::Log;
 use super::pen::{AtOnce, Goes, Pen, Unwritten};
 use super::unstored::{Share, Unstored};
@@ -54,8 +55,15 @@ struct Syncing {
 struct Running {
     /// Gives whether it is there.
     task: JoinHandle<bool>,
-    /// When that it takes long is to be told; `None` once it is.
-    late_at: Option<Instant>,
+    wait: Wait,
+}
+
+/// How a file's way to the disk goes.
+enum Wait {
+    /// Until then it takes no longer than it may.
+    Until(Instant),
+    /// It takes long. That is told when it is the first, as it is so of the disk.
+    Long(Late),
 }
 
 /// Writes with `pen` what is in `log`, until the room has ended and all of it is written. Where it cannot be it
@@ -215,7 +223,7 @@ impl Syncing {
     /// other.
     async fn look(&mut self, pen: &Arc<Pen>, log: &Arc<Log>) {
         let now = Instant::now();
-        self.look_at_running(pen.room(), now).await;
+        self.look_at_running(pen.disk(), pen.room(), now).await;
         if pen.is_unsynced() {
             self.at.get_or_insert(now + SYNC_EVERY);
         }
@@ -230,7 +238,7 @@ impl Syncing {
             Some(file) => {
                 self.running = Some(Running {
                     task: spawn_blocking(move || file.bring()),
-                    late_at: Some(now + REACHES_DISK_WITHIN),
+                    wait: Wait::Until(now + REACHES_DISK_WITHIN),
                 });
                 None
             }
@@ -247,33 +255,38 @@ impl Syncing {
     }
 
     /// Forgets it when it is done, and tells when it takes too long.
-    async fn look_at_running(&mut self, room: &str, now: Instant) {
-        let Some(running) = &mut self.running else {
+    async fn look_at_running(&mut self, disk: &Disk, room: &str, now: Instant) {
+        let Some(Running { task, wait }) = &mut self.running else {
             return;
         };
-        if running.task.is_finished() {
+        if task.is_finished() {
             // It waits for nothing.
-            let is_there = (&mut running.task).await.unwrap_or(false);
-            if is_there && running.late_at.is_none() {
+            let is_there = task.await.unwrap_or(false);
+            let is_last = matches!(wait, Wait::Long(late) if late.is_only_one());
+            if is_there && is_last {
                 tracing::info!(parent: None, room, "the disk has confirmed what was written");
             }
             self.running = None;
-        } else if running.late_at.is_some_and(|late| late <= now) {
-            running.late_at = None;
-            let seconds = REACHES_DISK_WITHIN.as_secs();
-            tracing::warn!(
-                parent: None,
-                room,
-                "the disk has not confirmed for {seconds} s what was written: if the power failed now, it would be missing"
-            );
+        } else if matches!(wait, Wait::Until(at) if *at <= now) {
+            let late = disk.late();
+            if late.is_only_one() {
+                let seconds = REACHES_DISK_WITHIN.as_secs();
+                tracing::warn!(
+                    parent: None,
+                    room,
+                    "the disk has not confirmed for {seconds} s what was written: if the power failed now, it would be missing"
+                );
+            }
+            *wait = Wait::Long(late);
         }
     }
 
     async fn due(&self) {
-        // Once that is told its end is to be told as well.
-        let end = || Instant::now() + SYNC_EVERY;
-        let running = self.running.as_ref();
-        let late = running.map(|running| running.late_at.unwrap_or_else(end));
+        let late = self.running.as_ref().map(|running| match &running.wait {
+            Wait::Until(at) => *at,
+            // Once that is told its end is to be told as well.
+            Wait::Long(_) => Instant::now() + SYNC_EVERY,
+        });
         match self.at.into_iter().chain(late).min() {
             Some(at) => sleep_until(at).await,
             None => std::future::pending().await,
@@ -411,11 +424,12 @@ mod tests {
                     let _dropped = confirmed.recv();
                     true
                 }),
-                late_at: Some(Instant::now() + REACHES_DISK_WITHIN),
+                wait: Wait::Until(Instant::now() + REACHES_DISK_WITHIN),
             }),
         };
+        let disk = Disk::default();
         let look = async |syncing: &mut Syncing| {
-            syncing.look_at_running("Room", Instant::now()).await;
+            syncing.look_at_running(&disk, "Room", Instant::now()).await;
         };
         look(&mut syncing).await;
         assert_eq!(lines(), "");
@@ -442,18 +456,69 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let log = tracing_subscriber::fmt().with_writer(Arc::new(file.reopen().unwrap()));
         let _log = tracing::subscriber::set_default(log.finish());
+        let disk = Disk::default();
         for (is_there, lines) in [(false, 0), (true, 1)] {
             let task = spawn_blocking(move || is_there);
             until(|| task.is_finished()).await;
-            let late_at = None;
+            let wait = Wait::Long(disk.late());
             let mut syncing = Syncing {
                 at: None,
-                running: Some(Running { task, late_at }),
+                running: Some(Running { task, wait }),
             };
-            syncing.look_at_running("Room", Instant::now()).await;
+            syncing.look_at_running(&disk, "Room", Instant::now()).await;
             let told = std::fs::read_to_string(file.path()).unwrap();
             assert_eq!(told.lines().count(), lines, "{told}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_rooms_on_one_slow_disk_one_is_told() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let log = tracing_subscriber::fmt().with_writer(Arc::new(file.reopen().unwrap()));
+        let _log = tracing::subscriber::set_default(log.finish());
+        let disk = Disk::default();
+        let (confirms, confirmed) = std::sync::mpsc::channel::<()>();
+        let confirmed = Arc::new(Mutex::new(confirmed));
+        let mut rooms = [(); 3].map(|()| {
+            let confirmed = Arc::clone(&confirmed);
+            let task = spawn_blocking(move || confirmed.lock().recv().is_err());
+            let wait = Wait::Until(Instant::now());
+            Syncing {
+                at: None,
+                running: Some(Running { task, wait }),
+            }
+        });
+        for room in &mut rooms {
+            room.look_at_running(&disk, "Room", Instant::now()).await;
+        }
+        let lines = || {
+            std::fs::read_to_string(file.path())
+                .unwrap()
+                .lines()
+                .count()
+        };
+        assert_eq!(lines(), 1);
+        drop(confirms);
+        for room in &mut rooms {
+            let running = room.running.as_ref().unwrap();
+            until(|| running.task.is_finished()).await;
+            room.look_at_running(&disk, "Room", Instant::now()).await;
+        }
+        assert_eq!(lines(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_written_comes_to_the_disk_while_nothing_more_can_be_written() {
+        let room = Living::new();
+        edit(&room.log);
+        until(|| room.pen.is_unsynced()).await;
+        // As if its next write had failed: the keeper rests.
+        room.keeper.abort();
+        let mut syncing = Syncing::default();
+        syncing.look(&room.pen, &room.log).await;
+        let resting = timeout(2 * SYNC_EVERY, syncing.go_on(&room.pen, &room.log)).await;
+        assert!(resting.is_err(), "it has no end of its own");
+        assert!(!room.pen.is_unsynced());
     }
 
     #[tokio::test(start_paused = true)]

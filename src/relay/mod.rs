@@ -48,6 +48,7 @@ mod door;
 mod ending;
 mod entrance;
 mod feel;
+mod folder;
 mod full;
 mod gate;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::cold::ColdFile;
+use super::folder::renewing;
 use super::log::{INDEX_EVERY_BYTES, Restored, Seq};
 use super::pen::Open;
 use super::room::vacant;
@@ -222,9 +223,9 @@ fn look(path: &Path, progress: &mut impl FnMut(u64) -> bool) -> Result<Picture, 
 
 /// Writes the good parts of a file anew, puts the file aside, and the new one in its place.
 fn repair(shelf: &Shelf, path: &Path, scan: &Scan) -> io::Result<std::path::PathBuf> {
-    let renewing = Shelf::renewing(path);
-    copy_good_parts(path, scan, &renewing).inspect_err(|_error| shelf.remove(&renewing))?;
-    shelf.replace(&renewing, path)
+    let anew = renewing(path);
+    copy_good_parts(path, scan, &anew).inspect_err(|_error| shelf.remove(&anew))?;
+    shelf.replace(&anew, path)
 }
 
 fn copy_good_parts(path: &Path, scan: &Scan, copy: &Path) -> io::Result<()> {

@@ -11,7 +11,8 @@ use crate::backend::view::{Failure, Status};
 use crate::reach::{Typed, understand};
 use crate::session::Command;
 
-use super::{Desk, host_failure};
+use super::Desk;
+use super::connection::host_failure;
 
 impl Desk {
     /// Shows what is around, and lets others know what is here.
