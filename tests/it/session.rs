@@ -12,7 +12,7 @@ use mixdesk::session::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::common::{Client, PATIENCE, asking_relay, relay, relay_in, soon};
+use crate::common::{Client, PATIENCE, asking_relay, relay, relay_before_another, relay_in, soon};
 
 fn start(address: SocketAddr, name: &str) -> Session {
     let target = Target {
@@ -182,7 +182,7 @@ async fn a_blenders_room_is_joined_with_its_own_versions_and_its_traffic_seen() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_lost_connection_it_comes_back_into_its_room() {
-    let first = relay();
+    let first = relay_before_another().await;
     let address = first.address();
     let mut ada = start(address, "Ada");
     online(&mut ada).await;

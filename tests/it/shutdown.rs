@@ -10,7 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 use crate::common::client::{frame, join};
-use crate::common::{Client, relay, relay_in, relay_with, soon};
+use crate::common::{Client, relay, relay_before_another, relay_in, relay_with, soon};
 
 /// More than the two sockets of a connection take in together, when one of them is narrow.
 const MORE_THAN_FITS: u32 = 16;
@@ -84,7 +84,7 @@ async fn it_ends_in_time_and_frees_its_port_whatever_the_peers_do() {
 
 /// Ends a relay whose peers do all that could hold it up; returns how long that takes.
 async fn end_among_peers() -> Duration {
-    let relay = relay();
+    let relay = relay_before_another().await;
     let address = relay.address();
     let mut maker = Client::hello(address).await;
     maker.make("R").await;

@@ -14,8 +14,9 @@ use crate::archive::{ArchiveError, Heading, mixdesk};
 
 /// Slices of one system call.
 const MAX_SLICES: usize = 512;
-/// Bytes of one system call. Until it returns a system may let nobody else have its core.
-const CALL_BYTES: usize = 64 << 10;
+/// Bytes of one system call. Until it returns a system may let nobody else have its core; of fewer bytes at once it makes
+/// smaller pieces in its memory, each of which takes its time.
+const CALL_BYTES: usize = 256 << 10;
 /// Frames of a record up to this size are copied, so that they are summed up and written in one piece with what
 /// stands before them.
 const COPIED_BYTES: usize = 4 << 10;

@@ -29,6 +29,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 pub(crate) use client::Client;
+use ports::free_port;
 pub(crate) use program::Program;
 
 /// How long anything may take before a test gives up. Long, as these machines are shared.
@@ -41,6 +42,12 @@ pub(crate) fn relay() -> Relay {
 
 pub(crate) fn relay_with(limits: Limits) -> Relay {
     relay_for(Guests::default(), limits)
+}
+
+/// A relay whose port another one is to have after it. The systems give it to nobody meanwhile.
+pub(crate) async fn relay_before_another() -> Relay {
+    let (guests, limits) = (Guests::default(), Limits::default());
+    relay_in(&folder_of_this_thread(), free_port(), guests, limits).await
 }
 
 /// A relay that asks its host before it lets anybody in, from this computer too.
