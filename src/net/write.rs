@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -79,6 +80,25 @@ pub async fn write_frames<W: AsyncWrite + Pulse + Unpin>(
     }
 }
 
+/// Waits for something else, a disk say, as long as the other end answers.
+///
+/// # Errors
+/// When it does not answer any more.
+pub async fn while_alive<T>(
+    io: &impl Pulse,
+    work: impl Future<Output = T>,
+) -> Result<T, WriteError> {
+    let mut work = pin!(work);
+    loop {
+        if let Ok(done) = timeout(FEEL_EVERY, &mut work).await {
+            return Ok(done);
+        }
+        if io.is_dead(DEAD_AFTER) {
+            return Err(WriteError::Dead);
+        }
+    }
+}
+
 /// What is written next, in one system call.
 fn turn(frames: &VecDeque<Bytes>) -> Vec<IoSlice<'_>> {
     let mut left = TURN_BYTES;
@@ -121,6 +141,27 @@ mod tests {
         theirs.read_to_end(&mut got).await.unwrap();
         assert_eq!(got, expected);
         assert_eq!(writing.await.unwrap(), expected.len() as u64);
+    }
+
+    /// The other end of it is dead, or not.
+    struct Felt(bool);
+
+    impl Pulse for Felt {
+        fn is_dead(&self, _patience: Duration) -> bool {
+            self.0
+        }
+
+        fn is_on_its_way(&self) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_gone_is_noticed_while_something_else_is_waited_for() {
+        let disk = || tokio::time::sleep(10 * FEEL_EVERY);
+        assert!(while_alive(&Felt(false), disk()).await.is_ok());
+        let gone = timeout(2 * FEEL_EVERY, while_alive(&Felt(true), disk())).await;
+        assert!(matches!(gone, Ok(Err(WriteError::Dead))));
     }
 
     #[tokio::test(start_paused = true)]

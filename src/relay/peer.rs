@@ -28,7 +28,9 @@ use super::limits::{DRAIN, SLOW_DRAIN};
 use super::log::Log;
 use super::outbox::{Outbox, Reply};
 use super::pace::{Crowd, Late, MessagePace};
-use crate::net::{FrameReader, Line, Pulse, ReadError, TURN_BYTES, WriteError, write_frames};
+use crate::net::{
+    FrameReader, Line, Pulse, ReadError, TURN_BYTES, WriteError, while_alive, write_frames,
+};
 use crate::protocol::{ClientMessage, Frame, FrameError, Kind, MOST_TOGETHER, RelayMessage, Run};
 
 /// Of a [turn](TURN_BYTES) each read, and each control message, counts as so many bytes at least. With fewer pieces than tokio
@@ -494,7 +496,7 @@ async fn write_loop<W: AsyncWrite + Pulse + Unpin>(
         news.mark_unchanged();
         let closing = outbox.is_closing();
         let mut out = outbox.begun()?;
-        let gathered = delivery.gather(&mut out).await?;
+        let gathered = while_alive(io, delivery.gather(&mut out)).await??;
         if !out.is_empty() {
             let written = match delivery.begin_writing() {
                 None => write_frames(io, &mut out, patience).await?,
