@@ -14,6 +14,7 @@ const REPAIRING: &str = "repairing";
 /// A file that is being written anew, perhaps only a part of it.
 pub(super) const RENEWING: &str = "renewing";
 pub(super) const LOCK: &str = "lock";
+
 /// Where a file that is whole waits for the place of another one.
 pub(super) fn repairing(path: &Path) -> PathBuf {
     path.with_extension(REPAIRING)

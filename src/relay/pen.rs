@@ -183,8 +183,9 @@ impl Pen {
             self.discard(&mut open, log);
             return Ok(Goes::NoFurther);
         }
-        self.settle_doubt(&mut open, log, ended.is_some())
-            .map_err(|error| self.fails(log, &error, ended.is_some()))?;
+        let ended = ended.is_some() || open.as_ref().is_some_and(|open| open.ended);
+        self.settle_doubt(&mut open, log, ended)
+            .map_err(|error| self.fails(log, &error, ended))?;
         if let Some(work) = work {
             self.write(&mut open, log, &work)?;
             if let Some(open) = &mut *open {

@@ -216,6 +216,8 @@ fn a_room_that_cannot_be_put_to_the_recent_ones_is_tried_again() {
         assert_eq!(pen.write_on(log), Err(Unwritten { ended: true }));
         assert_eq!(pen.write_at_once(log), AtOnce::Slow);
     }
+    // And somebody takes it away meanwhile.
+    std::fs::remove_file(scene.path()).unwrap();
     std::fs::remove_file(&recent).unwrap();
     assert_eq!(pen.write_on(log), Ok(Goes::NoFurther));
     assert_eq!(pen.shelf.recent().len(), 1);
