@@ -27,7 +27,7 @@ pub use write::{
     DEAD_AFTER, FEEL_EVERY, MAX_SLICES, WriteError, advance, while_alive, write_frames,
 };
 
-/// How many bytes one system call, and one turn of somebody who sends, reads or writes at most. Then others get their turn: a bulk transfer must not
-/// hold up somebody's small edit. It is the same both ways: in larger turns a sender would run ahead of those who read. Less
-/// at a time wakes the readers more often than the turns are worth.
+/// How many bytes one system call, and one turn of somebody who sends, reads or writes at most. Then others get their turn: a
+/// bulk transfer must not hold up somebody's small edit. It is the same both ways: in larger turns a sender would run ahead of
+/// those who read. Less at a time wakes the readers more often than the turns are worth.
 pub const TURN_BYTES: usize = 256 << 10;

@@ -60,16 +60,16 @@ pub(super) struct Writing<'a> {
 
 /// A file takes long to come to the disk, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Late(Arc<AtomicUsize>);
+pub(super) struct LateSync(Arc<AtomicUsize>);
 
-impl Late {
+impl LateSync {
     /// Whether it is the only one: of what is so of the disk people need to hear once.
     pub(super) fn is_only_one(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 1
     }
 }
 
-impl Drop for Late {
+impl Drop for LateSync {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -138,9 +138,9 @@ impl Disk {
     }
 
     /// Bringing a file to it takes long.
-    pub(super) fn late(&self) -> Late {
+    pub(super) fn late(&self) -> LateSync {
         self.late.fetch_add(1, Ordering::Relaxed);
-        Late(Arc::clone(&self.late))
+        LateSync(Arc::clone(&self.late))
     }
 
     fn syncing(&self) -> Syncing<'_> {

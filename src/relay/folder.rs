@@ -15,14 +15,24 @@ const REPAIRING: &str = "repairing";
 pub(super) const RENEWING: &str = "renewing";
 pub(super) const LOCK: &str = "lock";
 
-/// Where a file that is whole waits for the place of another one.
-pub(super) fn repairing(path: &Path) -> PathBuf {
-    path.with_extension(REPAIRING)
-}
-
 /// Where a file is written anew until it is whole.
 pub(super) fn renewing(path: &Path) -> PathBuf {
     path.with_extension(RENEWING)
+}
+
+/// Puts a whole file to `path` once `make_place` has made place for it; gives what that gave. What is cut short in between
+/// [is finished](finish_repairs) by the next start.
+pub(super) fn put_in_place<T>(
+    whole: &Path,
+    path: &Path,
+    make_place: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
+    let repairing = path.with_extension(REPAIRING);
+    fs::rename(whole, &repairing)?;
+    let made = make_place()?;
+    fs::rename(&repairing, path)?;
+    sync_names(path);
+    Ok(made)
 }
 
 /// Puts a file aside that cannot be used, as it is: within the `rooms` that it is of.
@@ -90,6 +100,7 @@ pub(super) fn take_over(left: &Path, to: &Path) -> io::Result<()> {
         if !from.is_dir() {
             continue;
         }
+        let mut last = None;
         for path in rooms(&from)? {
             let target = to.join(part).join(path.file_name().unwrap_or_default());
             if target.exists() {
@@ -97,8 +108,12 @@ pub(super) fn take_over(left: &Path, to: &Path) -> io::Result<()> {
             }
             fs::rename(&path, &target)?;
             tracing::info!(file = %target.display(), "taken over from a program that is gone");
+            last = Some(target);
         }
-        sync_names(&to.join(part).join(LOCK));
+        // All of them are in one folder.
+        if let Some(last) = last {
+            sync_names(&last);
+        }
     }
     for path in with_extension(left, RENEWING)? {
         let target = to.join(path.file_name().unwrap_or_default());

@@ -173,7 +173,6 @@ impl Hub {
             listed: false,
             errors: (0, 0),
             news: NewsPace::default(),
-            news_late: false,
             log_lines: if quiet { LOG_LINES } else { 0 },
             end: Some(end),
         };
@@ -477,7 +476,6 @@ impl Hub {
             told: false,
             set_by: None,
             news: NewsPace::default(),
-            news_late: false,
         })
     }
 

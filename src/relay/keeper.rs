@@ -11,7 +11,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::disk::{Disk, Late};
+use super::disk::{Disk, LateSync};
 use super::log::Log;
 use super::pen::{AtOnce, Goes, Pen, Unwritten};
 use super::unstored::{Share, Unstored};
@@ -63,7 +63,7 @@ enum Wait {
     /// Until then it takes no longer than it may.
     Until(Instant),
     /// It takes long. That is told when it is the first, as it is so of the disk.
-    Long(Late),
+    Long(LateSync),
 }
 
 /// Writes with `pen` what is in `log`, until the room has ended and all of it is written. Where it cannot be it

@@ -85,14 +85,18 @@ impl Pace {
 
 /// How fast something is told to everybody that is only of interest as it is last: what changes faster is told less often.
 #[derive(Debug, Default)]
-pub(super) struct NewsPace(Option<Pace>);
+pub(super) struct NewsPace {
+    pace: Option<Pace>,
+    /// Whoever changes it has been told that it is too fast.
+    told: bool,
+}
 
 impl NewsPace {
     const UNIT_BYTES: usize = 1 << 10;
 
     fn pace(&mut self, bytes_a_second: usize, now: Instant) -> &mut Pace {
         let a_second = u32::try_from(bytes_a_second / Self::UNIT_BYTES).unwrap_or(u32::MAX);
-        self.0
+        self.pace
             .get_or_insert_with(|| Pace::new(a_second, a_second, now))
     }
 
@@ -109,7 +113,12 @@ impl NewsPace {
 
     /// Whether nothing is owed: it might as well be new.
     pub(super) fn is_rested(&self, now: Instant) -> bool {
-        self.0.is_none_or(|pace| pace.is_rested(now))
+        self.pace.is_none_or(|pace| pace.is_rested(now))
+    }
+
+    /// Something has to wait. Whether whoever changes it is to be told, which is once.
+    pub(super) fn is_late(&mut self) -> bool {
+        !std::mem::replace(&mut self.told, true)
     }
 }
 

@@ -65,8 +65,6 @@ pub(super) struct Open {
     /// Up to where the file was handed to the disk by now, or was there when it was opened.
     synced: u64,
     doubt: Option<Doubt>,
-    /// Its room has ended, and all of it is written: it only has to be put where it is to be.
-    ended: bool,
 }
 
 /// Why a file may not be what the next start is to find.
@@ -85,7 +83,6 @@ impl Open {
             synced: writer.written_bytes(),
             writer,
             doubt: None,
-            ended: false,
         }
     }
 }
@@ -156,11 +153,17 @@ impl Pen {
         let Some(mut open) = self.open.try_lock() else {
             return AtOnce::Busy;
         };
-        if (open.as_ref()).is_some_and(|open| open.doubt.is_some() || open.ended) {
+        if open.as_ref().is_some_and(|open| open.doubt.is_some()) {
             return AtOnce::Slow;
         }
         let Some(work) = log.work() else {
-            return AtOnce::Nothing;
+            // Of a room that has ended the file is still to be put where it is to be.
+            let is_left = open.is_some() && log.fate().is_some();
+            return if is_left {
+                AtOnce::Slow
+            } else {
+                AtOnce::Nothing
+            };
         };
         let is_quick = open.is_some()
             && work.notes.ended.is_none()
@@ -178,21 +181,18 @@ impl Pen {
     pub(super) fn write_on(&self, log: &Log) -> Result<Goes, Unwritten> {
         let mut open = self.open.lock();
         let work = log.work();
-        let ended = work.as_ref().and_then(|work| work.notes.ended);
-        if ended == Some(Fate::Discard) {
+        let fate = log.fate();
+        if fate == Some(Fate::Discard) {
             self.discard(&mut open, log);
             return Ok(Goes::NoFurther);
         }
-        let ended = ended.is_some() || open.as_ref().is_some_and(|open| open.ended);
+        let ended = fate.is_some();
         self.settle_doubt(&mut open, log, ended)
             .map_err(|error| self.fails(log, &error, ended))?;
         if let Some(work) = work {
             self.write(&mut open, log, &work)?;
-            if let Some(open) = &mut *open {
-                open.ended = work.notes.ended.is_some();
-            }
         }
-        if log.has_work() || open.as_ref().is_none_or(|open| !open.ended) {
+        if !ended || log.has_work() {
             return Ok(Goes::On);
         }
         self.retire(&mut open, log)
@@ -407,25 +407,28 @@ impl Pen {
     /// it where the disk did not take it. Blocks.
     fn bring_all(&self, ended: Open, path: &Path, read: Option<&ColdFile>) -> io::Result<()> {
         let (bytes, file) = (ended.writer.written_bytes(), ended.writer.into_file());
-        let brought = {
-            // Who brings it just then may be the one who is told.
-            let _bringing = self.bringing.lock();
-            self.shelf.disk.sync(&file, ended.synced)
-        };
-        let missed = || io::Error::other("the disk did not take it");
-        let brought = match brought {
-            Ok(()) if self.missed.load(Ordering::Acquire) => Err(missed()),
-            brought => brought,
-        };
-        match (brought, read) {
-            (Err(_), Some(read)) if read.is_at(path) => {
-                self.shelf.renew(path, read, bytes)?;
-                let room = self.room();
-                tracing::warn!(parent: None, room, "the file of the room that ended is written anew");
-                Ok(())
-            }
-            (brought, _) => brought,
+        let brought = self.bring(&file, ended.synced);
+        if !self.missed.load(Ordering::Acquire) {
+            return Ok(());
         }
+        let Some(read) = read.filter(|read| read.is_at(path)) else {
+            return brought.and_then(|()| Err(io::Error::other("the disk did not take it")));
+        };
+        self.shelf.renew(path, read, bytes)?;
+        let room = self.room();
+        tracing::warn!(parent: None, room, "the file of the room that ended is written anew");
+        Ok(())
+    }
+
+    /// Brings a file to the disk, of which what comes before `from` is there; one at a time, as any of them may be who
+    /// is told that something was [missed](Self::missed). Blocks.
+    fn bring(&self, file: &File, from: u64) -> io::Result<()> {
+        let _bringing = self.bringing.lock();
+        let brought = self.shelf.disk.sync(file, from);
+        if brought.is_err() {
+            self.missed.store(true, Ordering::Release);
+        }
+        brought
     }
 }
 
@@ -467,15 +470,7 @@ impl ToDisk {
             pen,
             log,
         } = self;
-        let brought = {
-            let _bringing = pen.bringing.lock();
-            let brought = pen.shelf.disk.sync(&file, from);
-            if brought.is_err() {
-                pen.missed.store(true, Ordering::Release);
-            }
-            brought
-        };
-        let (doubt, what) = match brought {
+        let (doubt, what) = match pen.bring(&file, from) {
             Err(error) => (Doubt::NotOnDisk, error.to_string()),
             Ok(()) if log.file().is_some_and(|file| !file.is_at(&path)) => {
                 (Doubt::Gone, "the file is not there any more".to_owned())

@@ -30,10 +30,8 @@ pub(super) struct Room {
     pub(super) told: bool,
     /// Who set its attributes last.
     pub(super) set_by: Option<PeerId>,
-    /// How fast others are told of its attributes, …
+    /// How fast others are told of its attributes.
     pub(super) news: NewsPace,
-    /// … and whether whoever set them was told that they change faster.
-    pub(super) news_late: bool,
 }
 
 impl Room {
@@ -59,7 +57,6 @@ impl Room {
             told: false,
             set_by: None,
             news: NewsPace::default(),
-            news_late: false,
         }
     }
 

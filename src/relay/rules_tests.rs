@@ -113,7 +113,11 @@ impl Client {
     }
 
     fn messages(&mut self) -> Vec<RelayMessage> {
-        self.got()
+        self.messages_at(Instant::now())
+    }
+
+    fn messages_at(&mut self, now: Instant) -> Vec<RelayMessage> {
+        self.got_at(now)
             .iter()
             .filter_map(|frame| RelayMessage::decode(frame).ok())
             .collect()

@@ -20,8 +20,8 @@ use tokio::sync::watch;
 use super::cold::{ColdFile, is_at};
 use super::disk::Disk;
 use super::folder::{
-    LOCK, RECENT, RENEWING, finish_renewals, finish_repairs, lock, renewing, repairing, set_aside,
-    sync_names, take_over, vacant_place, with_extension,
+    LOCK, RECENT, RENEWING, finish_renewals, finish_repairs, lock, put_in_place, renewing,
+    set_aside, sync_names, take_over, vacant_place, with_extension,
 };
 use super::guests::Origin;
 use super::pen::Open;
@@ -133,11 +133,14 @@ impl Shelf {
         let wanted = &self.keeping.folder;
         for number in 1..=FOLDERS {
             let folder = numbered(wanted, number);
+            let is_new = !folder.exists();
             fs::create_dir_all(folder.join(RECENT))?;
             let Some(lock) = lock(&folder)? else {
                 continue;
             };
-            sync_names(&folder);
+            if is_new {
+                sync_names(&folder);
+            }
             let held = Held {
                 folder,
                 lock: Mutex::new(lock),
@@ -424,10 +427,7 @@ impl Shelf {
             if path.exists() && !from.is_at(path) {
                 self.replace(&anew, path)?;
             } else {
-                // Where one is left of a time when that did not work, this takes its place.
-                fs::rename(&anew, repairing(path))?;
-                fs::rename(repairing(path), path)?;
-                sync_names(path);
+                put_in_place(&anew, path, || Ok(()))?;
             }
             Ok(to)
         });
@@ -437,14 +437,9 @@ impl Shelf {
         })
     }
 
-    /// Puts a whole file in the place of another one, which is put aside; gives where that is then. What is cut
-    /// short in between the next start finishes.
+    /// Puts a whole file in the place of another one, which is put aside; gives where that is then.
     pub(super) fn replace(&self, whole: &Path, path: &Path) -> io::Result<PathBuf> {
-        let repairing = repairing(path);
-        fs::rename(whole, &repairing)?;
-        let aside = self.set_aside(path)?;
-        fs::rename(&repairing, path)?;
-        sync_names(path);
+        let aside = put_in_place(whole, path, || self.set_aside(path))?;
         sync_names(&aside);
         Ok(aside)
     }

@@ -111,10 +111,8 @@ pub(super) struct Peer {
     pub(super) listed: bool,
     /// Errors it has sent to everybody since the telling of that number.
     pub(super) errors: (u64, u32),
-    /// How fast others are told of its attributes, …
+    /// How fast others are told of its attributes.
     pub(super) news: NewsPace,
-    /// … and whether it was told that they change faster.
-    pub(super) news_late: bool,
     /// Lines that the log has taken about it.
     pub(super) log_lines: u32,
     /// Ends the connection; taken when that was done.
@@ -450,7 +448,7 @@ impl State {
                 rooms.insert(name.clone(), changed);
             }
             if !later.is_empty() {
-                if !std::mem::replace(&mut room.news_late, true) {
+                if room.news.is_late() {
                     late.extend(room.set_by);
                 }
                 self.changed_rooms.insert(name.clone(), later);
@@ -497,7 +495,7 @@ impl State {
                 clients.insert(peer.client_id.clone(), told);
             }
             if !later.is_empty() {
-                if !std::mem::replace(&mut peer.news_late, true) {
+                if peer.news.is_late() {
                     late.push(id);
                 }
                 self.changed_clients.insert(id, later);

@@ -116,14 +116,15 @@ pub fn scan(
                 scan.good_bytes = reader.at;
             }
             found @ (Found::CutOff | Found::Damaged) => {
-                let next = if scan.damaged.len() < DAMAGED_PARTS {
-                    reader.search(at + 1..total, &mut progress)?
-                } else {
-                    reader.give_up();
+                let is_full = scan.damaged.len() == DAMAGED_PARTS;
+                let next = if is_full {
                     None
+                } else {
+                    reader.search(at + 1..total, &mut progress)?
                 };
                 // What was not looked through may hold more.
-                scan.only_cut_off = matches!(found, Found::CutOff) && !reader.has_given_up();
+                let gives_up = is_full || reader.has_given_up();
+                scan.only_cut_off = matches!(found, Found::CutOff) && !gives_up;
                 match next {
                     Some(next) => scan.damaged.push(at..next),
                     None => break,
@@ -459,14 +460,9 @@ impl<R: Read + Seek> Reader<R> {
         read.map(drop)
     }
 
-    /// Looks for nothing more.
-    fn give_up(&mut self) {
-        self.in_vain = u64::MAX;
-    }
-
     /// Whether so much was read in vain that nothing more is looked for.
     fn has_given_up(&self) -> bool {
-        self.in_vain > self.total.saturating_mul(IN_VAIN_TIMES) || self.in_vain == u64::MAX
+        self.in_vain > self.total.saturating_mul(IN_VAIN_TIMES)
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{
-    INDEX_EVERY_BYTES, Inner, JournalNews, Log, Mode, Seq, Stored, WORK_BLOCKS, WORK_BYTES, Work,
+    Fate, INDEX_EVERY_BYTES, Inner, JournalNews, Log, Mode, Seq, Stored, WORK_BLOCKS, WORK_BYTES,
+    Work,
 };
 use crate::protocol::Attributes;
 use crate::relay::block::Block;
@@ -47,6 +48,11 @@ impl Log {
     /// Whether there is something to be written down.
     pub(in crate::relay) fn has_work(&self) -> bool {
         self.inner.lock().has_work()
+    }
+
+    /// What becomes of the file, if the room has ended.
+    pub(in crate::relay) fn fate(&self) -> Option<Fate> {
+        self.inner.lock().notes.ended
     }
 
     /// There is a file now.

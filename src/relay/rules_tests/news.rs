@@ -11,30 +11,40 @@ fn long(number: u32, bytes: usize) -> String {
     format!("{number} {}", "x".repeat(bytes))
 }
 
-/// What one of them is told of client 1 in ten seconds, in bytes, and the last value of its `long`.
-fn told(who: &[&Client], other: &mut Client, bytes: usize) -> (usize, String) {
+/// What `other` is told in ten seconds, in bytes, while something changes before each telling, and what it is told last of
+/// what `seen` sees.
+fn told(
+    other: &mut Client,
+    change: impl Fn(u32),
+    seen: impl Fn(&RelayMessage) -> Option<String>,
+) -> (usize, Option<String>) {
     let start = Instant::now();
-    let (mut told, mut last) = (0, String::new());
+    let (mut told, mut last) = (0, None);
     for telling in 0..=2 * TELLINGS {
-        if telling < TELLINGS {
-            for client in who {
-                let long = long(telling, bytes);
-                client.set(&format!("{{\"long\": \"{long}\"}}"));
-            }
+        let changes = telling < TELLINGS;
+        if changes {
+            change(telling);
         }
         for frame in other.got_at(start + telling * EVERY) {
-            told += if telling < TELLINGS {
-                frame.wire_len()
-            } else {
-                0
-            };
-            if let Ok(RelayMessage::ClientUpdate(clients)) = RelayMessage::decode(&frame) {
-                let long = (clients.values()).find_map(|one| one.text("long"));
-                last = long.unwrap_or(last);
-            }
+            told += if changes { frame.wire_len() } else { 0 };
+            let message = RelayMessage::decode(&frame).ok();
+            last = message.as_ref().and_then(&seen).or(last);
         }
     }
     (told, last)
+}
+
+/// The same of clients whose attributes change.
+fn told_of(who: &[&Client], other: &mut Client, bytes: usize) -> (usize, Option<String>) {
+    let change = |telling| {
+        for client in who {
+            client.set(&format!("{{\"long\": \"{}\"}}", long(telling, bytes)));
+        }
+    };
+    told(other, change, |message| match message {
+        RelayMessage::ClientUpdate(clients) => (clients.values()).find_map(|one| one.text("long")),
+        _ => None,
+    })
 }
 
 #[test]
@@ -43,9 +53,9 @@ fn who_changes_all_the_time_is_told_less_often_and_as_it_is_last() {
     let a_second = limits.news_bytes_a_second;
     let hub = hub_with(limits);
     let (mut busy, mut other) = (Client::new(&hub, 1), Client::new(&hub, 2));
-    let (bytes, last) = told(&[&busy], &mut other, 400_000);
+    let (bytes, last) = told_of(&[&busy], &mut other, 400_000);
     assert!((8 * a_second..13 * a_second).contains(&bytes), "{bytes}");
-    assert_eq!(last, long(TELLINGS - 1, 400_000));
+    assert_eq!(last, Some(long(TELLINGS - 1, 400_000)));
     let error = busy.error();
     assert!(error.contains("less often"), "{error}");
     assert_eq!(other.errors(), [""; 0]);
@@ -55,7 +65,7 @@ fn who_changes_all_the_time_is_told_less_often_and_as_it_is_last() {
 fn an_artist_with_much_selected_is_told_ten_times_a_second() {
     let hub = hub();
     let (mut artist, mut other) = (Client::new(&hub, 1), Client::new(&hub, 2));
-    let (bytes, _) = told(&[&artist], &mut other, 30_000);
+    let (bytes, _) = told_of(&[&artist], &mut other, 30_000);
     assert!(bytes > TELLINGS as usize * 30_000, "{bytes}");
     assert_eq!(artist.errors(), [""; 0]);
 }
@@ -70,7 +80,7 @@ fn all_of_one_address_together_are_bounded() {
         .collect();
     let mut other = Client::new(&hub, 2);
     let crowd: Vec<_> = crowd.iter().collect();
-    let (bytes, _) = told(&crowd, &mut other, 40_000);
+    let (bytes, _) = told_of(&crowd, &mut other, 40_000);
     assert!((8 * a_second..13 * a_second).contains(&bytes), "{bytes}");
 }
 
@@ -84,10 +94,7 @@ fn where_somebody_is_waits_for_nothing() {
         other.got_at(now);
     }
     busy.make("Shot 12");
-    let news = other.got_at(now).into_iter();
-    let news: Vec<_> = news
-        .filter_map(|frame| RelayMessage::decode(&frame).ok())
-        .collect();
+    let news = other.messages_at(now);
     let room = news.iter().find_map(|message| match message {
         RelayMessage::ClientUpdate(clients) => clients["127.0.0.1:1"].text(attribute::ROOM),
         _ => None,
@@ -102,25 +109,15 @@ fn a_room_whose_attributes_change_all_the_time_is_told_less_often() {
     let hub = hub_with(limits);
     let (mut busy, mut other) = (Client::new(&hub, 1), Client::new(&hub, 2));
     busy.make("Shot 12");
-    let start = Instant::now();
-    let (mut told, mut last) = (0, None);
-    for telling in 0..=2 * TELLINGS {
-        if telling < TELLINGS {
-            let changed = format!("{{\"notes\": \"{}\"}}", long(telling, 50_000));
-            let changed = Attributes::parse(&changed).unwrap();
-            busy.say(ClientMessage::SetRoomAttributes("Shot 12".into(), changed));
-        }
-        for frame in other.got_at(start + telling * EVERY) {
-            told += if telling < TELLINGS {
-                frame.wire_len()
-            } else {
-                0
-            };
-            if let Ok(RelayMessage::RoomUpdate(rooms)) = RelayMessage::decode(&frame) {
-                last = rooms["Shot 12"].text("notes").or(last);
-            }
-        }
-    }
+    let change = |telling| {
+        let changed = format!("{{\"notes\": \"{}\"}}", long(telling, 50_000));
+        let changed = Attributes::parse(&changed).unwrap();
+        busy.say(ClientMessage::SetRoomAttributes("Shot 12".into(), changed));
+    };
+    let (told, last) = told(&mut other, change, |message| match message {
+        RelayMessage::RoomUpdate(rooms) => rooms["Shot 12"].text("notes"),
+        _ => None,
+    });
     assert!((8 * a_second..13 * a_second).contains(&told), "{told}");
     assert_eq!(last, Some(long(TELLINGS - 1, 50_000)));
     let errors = busy.errors();

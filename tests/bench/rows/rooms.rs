@@ -41,7 +41,11 @@ impl Row for Rooms {
                 Asked::Nothing,
             ),
             Line::new(format!("{what} beside 100 MB/s: p99"), "ms", Asked::Nothing),
-            Line::new("they take in meanwhile", "MB/s", Asked::Least(PACE_KEPT)),
+            Line::new(
+                "a room of 100 MB/s takes in meanwhile",
+                "MB/s",
+                Asked::Least(PACE_KEPT),
+            ),
             Line::new(format!("{what}: beside ÷ by itself"), "×", Asked::Most(1.2)),
             Line::new(format!("{what} beside {full}: p99"), "ms", Asked::Nothing),
             Line::new(

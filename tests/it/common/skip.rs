@@ -1,6 +1,7 @@
 //! Tests that cannot run here. That is told past the test harness, which shows nothing of what passes.
 
 use std::io::Write;
+use std::process::Command;
 
 /// Why a test cannot run here.
 #[derive(Debug)]
@@ -12,6 +13,21 @@ pub(crate) enum Skipped {
 }
 
 impl Skipped {
+    /// Has a program make what a test needs. `refused` says what it is where the program does not.
+    pub(crate) fn unless_made(command: &mut Command, refused: &str) -> Result<(), Self> {
+        match command.output() {
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => Err(Self::Forbidden(format!(
+                "{refused} here: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            ))),
+            Err(error) => Err(Self::Missing(format!(
+                "the program {} cannot be run: {error}",
+                command.get_program().display()
+            ))),
+        }
+    }
+
     /// Says so. Where `CI` is set, what is missing is a failure.
     pub(crate) fn tell(&self) {
         let (Self::Missing(why) | Self::Forbidden(why)) = self;

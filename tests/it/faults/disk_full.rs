@@ -36,20 +36,12 @@ impl SmallDisk {
 
     fn mounted() -> Result<Self, Skipped> {
         let folder = TempDir::new().unwrap();
-        let mounted = Command::new("mount")
+        let mut mount = Command::new("mount");
+        mount
             .args(["-t", "tmpfs", "-o", &format!("size={DISK_MIB}m"), "tmpfs"])
-            .arg(folder.path())
-            .output();
-        match mounted {
-            Ok(output) if output.status.success() => Ok(Self(folder)),
-            Ok(output) => Err(Skipped::Forbidden(format!(
-                "a small disk cannot be mounted here: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            ))),
-            Err(error) => Err(Skipped::Missing(format!(
-                "the program mount cannot be run: {error}"
-            ))),
-        }
+            .arg(folder.path());
+        Skipped::unless_made(&mut mount, "a small disk cannot be mounted")?;
+        Ok(Self(folder))
     }
 
     fn path(&self) -> &Path {

@@ -50,16 +50,10 @@ impl Namespace {
             return Err(Skipped::Forbidden(why.to_owned()));
         }
         let name = format!("mxa-{}", std::process::id());
-        match Command::new("ip").args(["netns", "add", &name]).output() {
-            Ok(output) if output.status.success() => Ok(Self(name)),
-            Ok(output) => Err(Skipped::Forbidden(format!(
-                "network namespaces are not allowed here: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            ))),
-            Err(error) => Err(Skipped::Missing(format!(
-                "the program ip cannot be run: {error}"
-            ))),
-        }
+        let mut ip = Command::new("ip");
+        ip.args(["netns", "add", &name]);
+        Skipped::unless_made(&mut ip, "network namespaces are not allowed")?;
+        Ok(Self(name))
     }
 }
 

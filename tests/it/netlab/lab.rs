@@ -295,18 +295,12 @@ fn scripts() -> Result<PathBuf, Skipped> {
             scripts.join("setup.sh").display()
         )));
     }
-    let allowed = Command::new("unshare")
+    let mut unshare = Command::new("unshare");
+    unshare
         .args(["--net", "--mount", "true"])
-        .stdin(Stdio::null())
-        .output();
-    match allowed {
-        Err(error) => Err(Skipped::Missing(format!("unshare cannot be run: {error}"))),
-        Ok(output) if !output.status.success() => Err(Skipped::Forbidden(format!(
-            "network namespaces are not allowed here: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        ))),
-        Ok(_) => Ok(scripts),
-    }
+        .stdin(Stdio::null());
+    Skipped::unless_made(&mut unshare, "network namespaces are not allowed")?;
+    Ok(scripts)
 }
 
 /// Where the lab keeps its daemons and what runs.
